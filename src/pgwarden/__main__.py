@@ -1,0 +1,5 @@
+"""`python -m pgwarden` is `pgwarden`."""
+
+from pgwarden.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,175 @@
+"""The single source of truth about tools: what a tool declares, and everything that is derived from it.
+
+A tool is one async function in `tools/<category>.py`:
+
+    @tool(tier=Tier.READ, scope="database:read", paged=200)
+    async def list_things(ctx: Context, schema: Annotated[str, Field(description="Only this schema.")] = "") -> Rows:
+        '''List the things.'''
+
+Its JSON schema, annotations, common arguments (`max_rows`, `cursor`, `format`) and place in the policy follow from
+that. It never enforces anything: `call.py` does.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from types import ModuleType
+from typing import Annotated, Any, Literal, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from pgwarden.results import Ack, Result, Rows
+
+Format = Literal["markdown", "json", "csv"]
+DocumentFormat = Literal["markdown", "json"]
+
+
+class Tier(StrEnum):
+    """What a call needs before it runs."""
+
+    READ = "read"
+    """Nothing."""
+    CONFIRM = "confirm"
+    """A yes: `confirm=true`, or a person's."""
+    TYPED = "typed"
+    """The exact name of what it destroys, in `confirm_name` or typed by a person."""
+
+
+class SqlUse(StrEnum):
+    """What the guard does with a tool's argument `sql`."""
+
+    READ = "read"
+    """Refuses the call unless the statement is readable."""
+    JUDGE = "judge"
+    """Judges it; the tool reports the verdict and runs nothing."""
+
+
+@dataclass(frozen=True)
+class ToolSpec:
+    """A declared tool. Make one with `tool`."""
+
+    function: Callable[..., Awaitable[Result]]
+    tier: Tier
+    scope: str
+    sql: SqlUse | None = None
+    paged: int | None = None
+    meta: dict[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The tool's name: its function's."""
+        return self.function.__name__
+
+    @cached_property
+    def description(self) -> str:
+        """What models read: the docstring."""
+        return inspect.cleandoc(self.function.__doc__ or "")
+
+    @cached_property
+    def arguments(self) -> type[BaseModel]:
+        """The model of the arguments. Unknown ones are refused, values are not coerced across types."""
+        hints = get_type_hints(self.function, include_extras=True)
+        returned = hints.pop("return")
+        fields: dict[str, Any] = {
+            name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
+            for name, parameter in list(inspect.signature(self.function).parameters.items())[1:]
+        }
+        if self.paged is not None:
+            fields["max_rows"] = (Annotated[int | None, Field(ge=1)], None)
+            fields["cursor"] = (str, "")
+        if returned is not Ack:
+            fields["format"] = (Format if returned is Rows else DocumentFormat, "markdown")
+        # The trailing underscore keeps a field called `schema` off pydantic's own attributes.
+        aliased: dict[str, Any] = {
+            f"{name}_": (Annotated[kind, Field(alias=name)], default) for name, (kind, default) in fields.items()
+        }
+        config = ConfigDict(extra="forbid", strict=True)
+        return create_model(self.name, __config__=config, **aliased)
+
+    @cached_property
+    def argument_names(self) -> tuple[str, ...]:
+        """Every argument's name, the derived ones last."""
+        return tuple(name.removesuffix("_") for name in self.arguments.model_fields)
+
+    def validate(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all arguments, defaults filled in.
+
+        Raises:
+            pydantic.ValidationError: One is unknown, missing, of the wrong type or out of bounds.
+        """
+        model = self.arguments.model_validate(dict(given))
+        return {name: getattr(model, f"{name}_") for name in self.argument_names}
+
+    @cached_property
+    def input_schema(self) -> dict[str, Any]:
+        """The JSON schema of the arguments, without what models do not need (titles, empty defaults, `null`)."""
+        schema: dict[str, Any] = _slim(self.arguments.model_json_schema())
+        schema.setdefault("properties", {})
+        return schema
+
+    @property
+    def read_only(self) -> bool:
+        """Whether no call of it changes anything."""
+        return self.tier is Tier.READ
+
+
+def tool(
+    *,
+    tier: Tier,
+    scope: str,
+    sql: SqlUse | None = None,
+    paged: int | None = None,
+    meta: dict[str, Any] | None = None,
+) -> Callable[[Callable[..., Awaitable[Result]]], ToolSpec]:
+    """Declare a tool.
+
+    Args:
+        tier: What a call needs before it runs.
+        scope: What a token must hold, `family:level`.
+        sql: How the guard treats the argument `sql`; None where there is none.
+        paged: Rows of a page unless `max_rows` says otherwise; adds `max_rows` and `cursor`. None: not paged.
+        meta: `_meta` of the listed tool.
+    """
+    return lambda function: ToolSpec(function, tier, scope, sql, paged, meta)
+
+
+@dataclass(frozen=True)
+class Category:
+    """A file of tools, granted and shown as one."""
+
+    name: str
+    title: str
+    module: ModuleType
+
+    @cached_property
+    def tools(self) -> tuple[ToolSpec, ...]:
+        """Its tools in the order of the file."""
+        return tuple(value for value in vars(self.module).values() if isinstance(value, ToolSpec))
+
+
+def _slim(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_slim(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    slim: dict[str, Any] = {}
+    for key, value in node.items():
+        if key == "properties":
+            slim[key] = {name: _slim(schema) for name, schema in value.items()}
+        elif key == "title" or (key == "default" and value in (None, "", False, [])):
+            continue
+        else:
+            slim[key] = _slim(value)
+    options = slim.get("anyOf", [])
+    if {"type": "null"} in options and len(options) == 2:
+        slim |= next(option for option in options if option != {"type": "null"})
+        del slim["anyOf"]
+    if "enum" in slim:
+        slim.pop("type", None)
+        if slim.get("default") == slim["enum"][0]:
+            del slim["default"]  # by our convention the first choice is the default
+    return slim

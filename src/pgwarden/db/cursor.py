@@ -1,0 +1,123 @@
+"""Taking rows as they come, under a cap of rows and one of bytes.
+
+libpq hands out chunks of a few rows. When a cap is met the reader stops taking: what is left is never read into memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain, islice
+from typing import Any, Literal
+
+import psycopg
+from psycopg.adapt import AdaptersMap, PyFormat, Transformer
+from psycopg.pq.abc import PGresult
+from psycopg.types.string import TextLoader
+
+from pgwarden.errors import ArgumentError
+from pgwarden.results import Cell
+
+CHUNK_ROWS = 8
+"""Rows that libpq hands out at once: few, so that wide rows do not fill memory; more are hardly faster."""
+
+
+def _text_adapters() -> AdaptersMap:
+    """Return adapters that load every type as PostgreSQL's text, and dump as psycopg does."""
+    adapters = AdaptersMap(psycopg.adapters)
+    for info in psycopg.adapters.types:
+        for oid in (info.oid, info.array_oid):
+            if oid:
+                adapters.register_loader(oid, TextLoader)
+    adapters.register_loader(0, TextLoader)
+    return adapters
+
+
+class _Adaptation:
+    """What a Transformer needs to know: the adapters, and that text is UTF-8 (no connection says otherwise)."""
+
+    connection = None
+    adapters = _text_adapters()
+
+
+def dump(parameters: Sequence[object]) -> tuple[list[Any], list[int]]:
+    """Return parameters as text for the wire, and the oids of their types (0: the server infers it).
+
+    Raises:
+        ArgumentError: A value has no form that PostgreSQL knows, or contains the character NUL.
+    """
+    transformer = Transformer(_Adaptation())
+    try:
+        values = transformer.dump_sequence(list(parameters), [PyFormat.TEXT] * len(parameters))
+    except psycopg.Error as exc:
+        raise ArgumentError(f"A value cannot be sent to PostgreSQL: {exc}") from None
+    return list(values), list(transformer.types or ())
+
+
+class Collector:
+    """The rows of one statement.
+
+    Attributes:
+        names, types: The columns: names, and type oids.
+        rows: What was taken.
+        truncated: The cap that ended it.
+    """
+
+    def __init__(self, limit: int | None, max_bytes: int | None, *, bounded: bool = False) -> None:
+        """Set the caps; None: no cap. The first row is always taken, however large it is.
+
+        Args:
+            limit: Rows.
+            max_bytes: Bytes of values in UTF-8.
+            bounded: Whether the server itself stops one row after `limit`, so that nothing has to be left unread.
+        """
+        self._limit = limit
+        self._bounded = bounded
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._transformer = Transformer(_Adaptation())
+        self.names: list[str] = []
+        self.types: list[int] = []
+        self.rows: list[tuple[Cell, ...]] = []
+        self.truncated: Literal["rows", "bytes"] | None = None
+
+    def take(self, result: PGresult) -> bool:
+        """Take the rows of a chunk. Returns whether more are wanted."""
+        first = not self.types
+        if first:
+            self._describe(result)
+        if (count := result.ntuples) == 0:
+            return True
+        self._transformer.set_pgresult(result, set_loaders=first)
+        self.rows += self._transformer.load_rows(0, count, tuple)
+        self._cut_bytes(count)
+        self._cut_rows()
+        return self.truncated is None or (self._bounded and self.truncated == "rows")
+
+    def _describe(self, result: PGresult) -> None:
+        fields = range(result.nfields)
+        self.names = [(result.fname(i) or b"").decode("utf-8", "replace") for i in fields]
+        self.types = [result.ftype(i) for i in fields]
+
+    def _cut_bytes(self, count: int) -> None:
+        if self._max_bytes is None:
+            return
+        start = len(self.rows) - count
+        size = _size(chain.from_iterable(islice(self.rows, start, None)))
+        if self._bytes + size > self._max_bytes:
+            while self._bytes <= self._max_bytes and start < len(self.rows):
+                self._bytes += _size(iter(self.rows[start]))
+                start += 1
+            keep = max(start - (self._bytes > self._max_bytes), 1)
+            del self.rows[keep:]
+            self.truncated = "bytes"
+        self._bytes += size
+
+    def _cut_rows(self) -> None:
+        if self._limit is not None and len(self.rows) > self._limit:
+            del self.rows[self._limit :]
+            self.truncated = "rows"
+
+
+def _size(cells: Iterable[Cell]) -> int:
+    text = "".join(filter(None, cells))
+    return len(text) if text.isascii() else len(text.encode())

@@ -1,0 +1,286 @@
+"""One connection, and the exchange that a read is on it.
+
+A read goes out as one batch of the extended protocol, in which the server refuses two statements in one text:
+
+    BEGIN READ ONLY; settings; SAVEPOINT; the statement; sync    the answer that the caller waits for
+    ROLLBACK; sync                                               runs whether or not the statement failed
+    DISCARD ALL; sync                                            its answer is owed: collected before the next use
+
+The savepoint makes the transaction's mode final: after it nothing can turn READ ONLY off. Nobody waits for the reset;
+a connection whose reset failed is closed. Without pipelining the same steps go one after another, and the reset is
+still owed. Where a cap ends the taking of rows the statement is cancelled by `settle`, which nobody waits for either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+from psycopg import generators
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGconn, PGresult
+from psycopg.waiting import wait_async
+
+from pgwarden.db.cursor import CHUNK_ROWS, Collector
+from pgwarden.db.errors import ServerMessage, server_message
+
+_BEGIN = b"BEGIN READ ONLY"
+_SAVEPOINT = b"SAVEPOINT pgwarden"
+_ROLLBACK = b"ROLLBACK"
+_RESET = b"DISCARD ALL"
+_WAKE_S = 1.0
+"""How often a wait looks whether its socket was closed under it, in seconds."""
+_CHUNKS_SINCE = 170_000
+"""The libpq that can hand out several rows at once; older ones come with a psycopg that was built from source."""
+_CANCEL_S = 1.0
+"""Seconds that the server has to take a request to cancel."""
+
+_ROWS = frozenset({ExecStatus.TUPLES_OK, ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE})
+_FAILED = frozenset({ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE})
+
+_COPIES = frozenset({ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH})
+
+_Wait = Generator[Any, Any, Any]
+
+
+class BrokenError(Exception):
+    """The connection is not usable any more. `sqlstate` is the server's last word, where there was one."""
+
+    def __init__(self, message: str, sqlstate: str = "") -> None:
+        """Keep what was said."""
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A statement for the wire: text, values as text, and the types of the values."""
+
+    text: bytes
+    values: Sequence[Any] | None = None
+    types: Sequence[int] | None = None
+
+
+class Link:
+    """A connection in the hands of a pool."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any], *, pipelined: bool) -> None:
+        """Take an open connection that nothing was sent on.
+
+        Args:
+            connection: In autocommit mode: psycopg's own transactions are not used.
+            pipelined: Whether exchanges are one batch each.
+        """
+        self._connection = connection
+        self._pgconn: PGconn = connection.pgconn
+        self._stopped = False
+        self._owed = False
+        self.pipelined = pipelined
+        self.born = self.used = time.monotonic()
+        self.generation = 0
+        if pipelined:
+            self._pgconn.enter_pipeline_mode()
+
+    @property
+    def version(self) -> int:
+        """The server's version, for example 150018."""
+        return self._pgconn.server_version
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a statement was left running by `exchange`, for `settle` to end."""
+        return self._stopped
+
+    @property
+    def broken(self) -> bool:
+        """Whether the connection is known to be lost or closed."""
+        return bool(self._pgconn.status == ConnStatus.BAD)
+
+    async def exchange(self, settings: Step, statement: Step, collector: Collector) -> ServerMessage | None:
+        """Run a statement in a READ ONLY transaction that is rolled back.
+
+        Args:
+            settings: A statement that prepares the transaction.
+            statement: What the caller wants.
+            collector: Takes the rows, and stops when a cap is met.
+
+        Returns:
+            The server's error, or None where there was none.
+
+        Raises:
+            BrokenError: The connection broke; the link must be closed.
+        """
+        steps = (Step(_BEGIN), settings, Step(_SAVEPOINT), statement)
+        run = self._batch(steps, collector) if self.pipelined else self._one_by_one(steps, collector)
+        try:
+            error: ServerMessage | None = await self._wait(run)
+        except psycopg.Error as exc:
+            raise BrokenError(str(exc)) from None
+        if error is not None and error.lost:
+            raise BrokenError(error.message, error.sqlstate)
+        return error
+
+    async def ready(self, timeout_s: float) -> bool:
+        """Collect the answer to the reset, and look whether the server has hung up.
+
+        No round trip: what is looked at has been sent long ago, or arrives within `timeout_s` seconds.
+
+        Returns:
+            Whether the link can be used.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                clean = await self._wait(self._collect_owed()) if self._owed else True
+            for _ in range(2):
+                # The first look takes a farewell of the server in, the second finds the end behind it.
+                self._pgconn.consume_input()
+                self._pgconn.is_busy()
+        except (psycopg.Error, TimeoutError):
+            return False
+        return clean and not self.broken
+
+    async def settle(self, timeout_s: float) -> bool:
+        """End a statement of which no more rows are wanted. Returns whether the link can be used again.
+
+        Args:
+            timeout_s: Seconds that this may take.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._connection.cancel_safe(timeout=_CANCEL_S)
+                await self._wait(self._rest())
+        except (psycopg.Error, TimeoutError):
+            return False
+        self._stopped = False
+        return await self.ready(timeout_s)
+
+    async def ping(self, timeout_s: float) -> bool:
+        """Make a round trip on an idle link. Returns whether the server answered within `timeout_s` seconds."""
+        if not await self.ready(timeout_s):
+            return False
+        try:
+            async with asyncio.timeout(timeout_s):
+                self._send(Step(b""))
+                if self.pipelined:
+                    self._pgconn.pipeline_sync()
+                await self._wait(self._answers(2 if self.pipelined else 1))
+        except (psycopg.Error, TimeoutError):
+            return False
+        return not self.broken
+
+    async def abort(self) -> None:
+        """End the running statement on the server and close. Safe at any moment; never raises psycopg's errors."""
+        try:
+            if self._pgconn.transaction_status == TransactionStatus.ACTIVE or self.pipelined:
+                await self._connection.cancel_safe(timeout=_CANCEL_S)
+        except psycopg.Error:
+            pass
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the connection at once."""
+        self._pgconn.finish()
+
+    async def _wait(self, run: _Wait) -> Any:
+        return await wait_async(run, self._pgconn.socket, interval=_WAKE_S)
+
+    def _send(self, step: Step) -> None:
+        self._pgconn.send_query_params(step.text, step.values, param_types=step.types)
+
+    def _batch(self, steps: Sequence[Step], collector: Collector) -> _Wait:
+        for step in steps:
+            self._send(step)
+        self._pgconn.pipeline_sync()
+        for after in (_ROLLBACK, _RESET):
+            self._send(Step(after))
+            self._pgconn.pipeline_sync()
+        self._owed = True
+        yield from generators.send(self._pgconn)
+        error = None
+        for _ in steps[:-1]:
+            error = error or _early((yield from generators.fetch_many(self._pgconn)))
+        error = error or (yield from self._rows(collector))
+        if not self._stopped and not self.broken:
+            # The statement, if it was skipped; the sync behind it; the ROLLBACK and the sync behind that.
+            yield from self._answers(4 if error is not None and error.early else 3)
+        return error
+
+    def _one_by_one(self, steps: Sequence[Step], collector: Collector) -> _Wait:
+        error = None
+        for step in steps[:-1]:
+            if error is None:
+                self._send(step)
+                yield from generators.send(self._pgconn)
+                error = _early((yield from generators.fetch_many(self._pgconn)))
+        if error is None:
+            self._send(steps[-1])
+            yield from generators.send(self._pgconn)
+            error = yield from self._rows(collector)
+        if not self._stopped and not self.broken:
+            yield from self._finish()
+        return error
+
+    def _rows(self, collector: Collector) -> _Wait:
+        """Hand the rows of the current statement over; leaves the rest where no more are wanted."""
+        if psycopg.pq.version() >= _CHUNKS_SINCE:
+            self._pgconn.set_chunked_rows_mode(CHUNK_ROWS)
+        else:
+            self._pgconn.set_single_row_mode()
+        error = None
+        while (result := (yield from generators.fetch(self._pgconn))) is not None:
+            if result.status in _ROWS:
+                if not collector.take(result):
+                    self._stopped = result.status != ExecStatus.TUPLES_OK
+                    if self._stopped:
+                        return None
+            elif result.status in _COPIES:
+                # libpq would hand out this result for ever.
+                self.close()
+                return ServerMessage("0A000", "COPY is not a read.")
+            else:
+                error = error or _error([result])
+        return error
+
+    def _rest(self) -> _Wait:
+        """Read away what a cancelled statement has still sent, then end its transaction."""
+        while (yield from generators.fetch(self._pgconn)) is not None:
+            pass
+        if self.pipelined:
+            yield from self._answers(3)
+        else:
+            yield from self._finish()
+
+    def _finish(self) -> _Wait:
+        """Without pipelining: roll back, and send the reset without waiting for its answer."""
+        self._send(Step(_ROLLBACK))
+        yield from generators.send(self._pgconn)
+        yield from self._answers(1)
+        self._send(Step(_RESET))
+        yield from generators.send(self._pgconn)
+        self._owed = True
+
+    def _answers(self, count: int) -> _Wait:
+        """Take that many answers, of which none may be an error."""
+        for _ in range(count):
+            error = _error((yield from generators.fetch_many(self._pgconn)))
+            if error is not None:
+                raise psycopg.OperationalError(error.message)
+
+    def _collect_owed(self) -> _Wait:
+        yield from self._answers(2 if self.pipelined else 1)
+        self._owed = False
+        return self._pgconn.transaction_status == TransactionStatus.IDLE
+
+
+def _error(results: Sequence[PGresult]) -> ServerMessage | None:
+    return next((server_message(result) for result in results if result.status in _FAILED), None)
+
+
+def _early(results: Sequence[PGresult]) -> ServerMessage | None:
+    error = _error(results)
+    return None if error is None else replace(error, early=True)

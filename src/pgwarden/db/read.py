@@ -1,0 +1,191 @@
+"""One read on one server: settings, wrapping, caps, errors and types around `Link.exchange`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pgwarden.db import errors
+from pgwarden.db.blocks import Blocks, Parameters
+from pgwarden.db.cursor import Collector, dump
+from pgwarden.db.link import BrokenError, Link, Step
+from pgwarden.db.pool import Pool
+from pgwarden.errors import ArgumentError, ConnectionLostError, DatabaseError
+from pgwarden.settings import LimitSettings
+
+_WRAP = "SELECT * FROM (\n"
+_GRACE_S = 5.0
+"""Seconds after the server should have ended a statement by itself until it counts as not answering."""
+_CHECK_CLIENT_VERSION = 140_000
+_CHECK_CLIENT = ("client_connection_check_interval", "2s")
+
+_FORM = (
+    ("standard_conforming_strings", "on"),  # Off, the guard would read other string literals than the server.
+    ("DateStyle", "ISO"),
+    ("bytea_output", "hex"),
+    ("extra_float_digits", "1"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A read.
+
+    Attributes:
+        statement: The caller's text, or the name of a block.
+        parameters: Values of `$1`, `$2`, ..., or by name for a block.
+        block: Whether `statement` names one.
+        wrap: Whether it can stand in FROM, so that the server itself stops at the cap.
+        limit, offset: Rows; limit None: no cap.
+        max_bytes: Bytes of values; None: no cap.
+        timeout_s: Seconds for the statement.
+    """
+
+    statement: str
+    parameters: Parameters
+    timeout_s: float
+    block: bool = False
+    wrap: bool = False
+    limit: int | None = None
+    offset: int = 0
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request as it goes to one server: the step, and where the caller's text is in it."""
+
+    step: Step
+    before: int
+    length: int
+
+
+class Reader:
+    """Runs requests on the links of a pool."""
+
+    def __init__(self, pool: Pool, limits: LimitSettings, blocks: Blocks) -> None:
+        """Take the pool, the limits of locks, and the blocks that requests may name."""
+        self._pool = pool
+        self._lock_timeout_s = limits.lock_timeout
+        self._blocks = blocks
+
+    async def run(self, request: Request) -> Collector:
+        """Run a request. One whose connection breaks before a row came is run once more, on a new connection.
+
+        Raises:
+            UnavailableError: No connection could be made.
+            ConnectionLostError: It broke, twice or in the middle of rows.
+            StatementTimeoutError: Its time was up.
+            QueryError: The server refused it.
+            NotSupportedError: The block has no variant for the server.
+        """
+        try:
+            return await self._once(request)
+        except _AgainError as exc:
+            if exc.without_pipeline:
+                self._pool.pipelined = False
+        # After a restart every idle link is as dead as this one was.
+        self._pool.clear()
+        try:
+            return await self._once(request)
+        except _AgainError as exc:
+            raise exc.error from None
+
+    async def _once(self, request: Request) -> Collector:
+        link = await self._pool.acquire()
+        try:
+            return await self._on(link, request)
+        except asyncio.CancelledError:
+            await link.abort()
+            raise
+        except (_AgainError, ConnectionLostError):
+            link.close()
+            raise
+        finally:
+            self._pool.release(link)
+
+    async def _on(self, link: Link, request: Request) -> Collector:
+        sent = _render(request, self._blocks, link.version)
+        collector = Collector(request.limit, request.max_bytes, bounded=request.wrap)
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(request.timeout_s + _GRACE_S):
+                error = await link.exchange(self._settings(link, request), sent.step, collector)
+        except TimeoutError:
+            await link.abort()
+            self._pool.clear()
+            raise ConnectionLostError("The server did not answer in time.", code="server_not_answering") from None
+        except BrokenError as exc:
+            raise self._broken(exc, link, collector) from None
+        if error is not None:
+            raise self._refused(error, sent, timed_out=time.monotonic() - started >= request.timeout_s * 0.95)
+        if link.pipelined:
+            self._pool.pipelined = True
+        return collector
+
+    def _broken(self, exc: BrokenError, link: Link, collector: Collector) -> Exception:
+        found = errors.lost(str(exc))
+        if collector.rows:
+            return found
+        # A pooler that cannot pipeline hangs up without a word, or complains of the protocol.
+        suspicious = link.pipelined and self._pool.pipelined is None
+        return _AgainError(found, without_pipeline=suspicious and exc.sqlstate in ("", errors.PROTOCOL_VIOLATION))
+
+    def _refused(self, error: errors.ServerMessage, sent: Sent, *, timed_out: bool) -> Exception:
+        found = errors.query_error(error, before=sent.before, length=sent.length, timed_out=timed_out)
+        if error.early and self._pool.checks_client:
+            # Servers on some platforms know the setting and refuse every value.
+            self._pool.checks_client = False
+            return _AgainError(found)
+        return found
+
+    def _settings(self, link: Link, request: Request) -> Step:
+        check = self._pool.checks_client and link.version >= _CHECK_CLIENT_VERSION
+        return _settings(_ms(request.timeout_s), _ms(self._lock_timeout_s), ours=request.block, check=check)
+
+
+class _AgainError(Exception):
+    """The request should be run once more; `error` is what the caller gets if that fails in the same way."""
+
+    def __init__(self, error: DatabaseError, *, without_pipeline: bool = False) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.without_pipeline = without_pipeline
+
+
+@lru_cache(maxsize=256)
+def _settings(timeout_ms: int, lock_timeout_ms: int, *, ours: bool, check: bool) -> Step:
+    """Return the statement that prepares a transaction: one round for all settings, and none outlives it."""
+    values = {
+        "statement_timeout": str(timeout_ms),
+        "lock_timeout": str(lock_timeout_ms),
+        "idle_in_transaction_session_timeout": str(timeout_ms + _ms(_GRACE_S)),
+        **dict(_FORM),
+        **dict([_CHECK_CLIENT] if check else []),
+        # Compiling takes longer than any query of the catalogs.
+        **({"jit": "off"} if ours else {}),
+    }
+    calls = ", ".join(f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in values.items())
+    return Step(f"SELECT {calls}".encode())
+
+
+def _render(request: Request, blocks: Blocks, version: int) -> Sent:
+    if request.block:
+        text, values = blocks.pick(request.statement, version).render(request.parameters)
+    else:
+        text, values = request.statement, tuple(request.parameters)
+    if "\0" in text:
+        # The wire would end the text there, and the server see another one than the guard.
+        raise ArgumentError("A statement cannot contain the character NUL.")
+    dumped = dump(values) if values else ((), ())
+    if not request.wrap:
+        return Sent(Step(text.encode(), *dumped), 0, len(text))
+    # The line break ends a comment of the caller's.
+    rest = f"\n) AS q LIMIT {(request.limit or 0) + 1:d}" + (f" OFFSET {request.offset:d}" if request.offset else "")
+    return Sent(Step((_WRAP + text + rest).encode(), *dumped), len(_WRAP), len(text))
+
+
+def _ms(seconds: float) -> int:
+    return max(round(seconds * 1000), 1)

@@ -1,0 +1,177 @@
+"""Every error that a caller can meet.
+
+    WardenError
+    ├── ConfigError               the start is refused: a setting is wrong
+    ├── PolicyError
+    │   ├── UnknownToolError      no such tool for this caller
+    │   └── RateLimitedError
+    ├── ArgumentError             an argument is unknown, missing or out of bounds
+    │   ├── CursorError           a paging cursor is unknown, expired or of another query
+    │   └── NotFoundError         a named object does not exist
+    ├── GuardError                the guard does not let the statement through
+    ├── DatabaseError
+    │   ├── UnavailableError      no connection could be made
+    │   ├── ConnectionLostError   the connection broke in the middle of a call
+    │   └── QueryError            PostgreSQL refused or aborted the statement
+    │       └── StatementTimeoutError
+    ├── NotSupportedError         this server cannot do it
+    ├── AuditError                the audit log cannot be written or does not verify
+    └── InternalError             a defect of pgwarden
+
+Catch WardenError where a call is answered: whatever it carries (code, message, hint, details) is meant
+for the caller. Anything else that is raised is a defect and reaches the caller as InternalError, without its text.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+
+class WardenError(Exception):
+    """Something went wrong."""
+
+    code: ClassVar[str] = "error"
+    """Stable, machine-readable name."""
+    retryable: ClassVar[bool] = False
+    """Whether the same call can succeed later without being changed."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        hint: str | None = None,
+        code: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Create an error.
+
+        Args:
+            message: What is wrong; the class's docstring where none is given.
+            hint: What to do about it.
+            code: A finer code than the class's.
+            details: Facts for the caller; values must be JSON.
+        """
+        self.message = message or inspect.cleandoc(type(self).__doc__ or "")
+        self.hint = hint
+        self.error_code = code or self.code
+        self.details = dict(details or {})
+        super().__init__(self.message)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the error as it is sent: code and message, and hint, details and retryable where there are any."""
+        out: dict[str, Any] = {"code": self.error_code, "message": self.message}
+        if self.hint:
+            out["hint"] = self.hint
+        if self.details:
+            out["details"] = self.details
+        if self.retryable:
+            out["retryable"] = True
+        return out
+
+
+class ConfigError(WardenError):
+    """The configuration is not valid."""
+
+    code = "config_invalid"
+
+
+class PolicyError(WardenError):
+    """The policy does not allow this."""
+
+    code = "not_allowed"
+
+
+class UnknownToolError(PolicyError):
+    """There is no such tool."""
+
+    code = "unknown_tool"
+
+
+class RateLimitedError(PolicyError):
+    """Too many calls in the last minute."""
+
+    code = "rate_limited"
+    retryable = True
+
+
+class ArgumentError(WardenError):
+    """The arguments are not valid."""
+
+    code = "invalid_arguments"
+
+
+class CursorError(ArgumentError):
+    """The cursor is unknown or expired."""
+
+    code = "cursor_invalid"
+
+
+class NotFoundError(ArgumentError):
+    """The object does not exist."""
+
+    code = "not_found"
+
+
+class GuardError(WardenError):
+    """The guard does not let this statement through."""
+
+    code = "statement_refused"
+
+
+class DatabaseError(WardenError):
+    """The database could not answer."""
+
+    code = "database_error"
+
+
+class UnavailableError(DatabaseError):
+    """No connection to the database could be made."""
+
+    code = "database_unavailable"
+    retryable = True
+
+
+class ConnectionLostError(DatabaseError):
+    """The connection to the database was lost."""
+
+    code = "connection_lost"
+    retryable = True
+
+
+class QueryError(DatabaseError):
+    """PostgreSQL refused the statement."""
+
+    code = "query_failed"
+
+
+class StatementTimeoutError(QueryError):
+    """The statement ran into its time limit and was ended."""
+
+    code = "statement_timeout"
+
+
+class NotSupportedError(WardenError):
+    """This server does not support it."""
+
+    code = "not_supported"
+
+
+class AuditError(WardenError):
+    """The audit log cannot be written."""
+
+    code = "audit_unavailable"
+
+
+class InternalError(WardenError):
+    """pgwarden failed; its log on stderr has the cause."""
+
+    code = "internal_error"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """Return the nearest of the known names, or None where none is near."""
+    near = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
+    return near[0] if near else None

@@ -1,0 +1,32 @@
+"""The guard's rules: what a read must not contain. One rule a file; the tuples are the order they are applied in."""
+
+from __future__ import annotations
+
+from pgwarden.guard.rules import (
+    attributes,
+    data_modifying,
+    into,
+    operator_schema,
+    repetition,
+    row_lock,
+    sampling,
+    system_relations,
+    treat,
+    tree_calls,
+    tree_nodes,
+    tree_relations,
+    tree_root,
+)
+
+TOKEN_RULES = (
+    data_modifying.check,
+    into.check,
+    row_lock.check,
+    treat.check,
+    operator_schema.check,
+    sampling.check,
+    system_relations.check,
+    attributes.check,
+    repetition.check,
+)
+TREE_RULES = (tree_root.check, tree_nodes.check, tree_calls.check, tree_relations.check)

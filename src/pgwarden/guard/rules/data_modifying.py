@@ -1,0 +1,46 @@
+"""INSERT, UPDATE, DELETE and MERGE inside a query: `WITH x AS (DELETE FROM t RETURNING *) SELECT ...`.
+
+They stand after a bracket (of either kind: `WITH x AS (...) UPDATE t`). As none of these words is reserved, a column
+may bear one; it is told by what follows it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pgwarden.guard.keywords import words
+from pgwarden.guard.names import Names
+from pgwarden.guard.parsed import Refused
+from pgwarden.guard.stream import Stream
+
+VERBS: Final = frozenset({"insert", "update", "delete", "merge"})
+
+
+def check(stream: Stream, _: Names) -> None:
+    """Refuse statements within the statement that change rows."""
+    if verb := find(stream):
+        raise Refused(
+            "not_a_read", f"The statement contains {verb.upper()}; only reads run here.", "Read the rows with SELECT."
+        )
+
+
+def find(stream: Stream) -> str:
+    """Return the first verb that changes rows, or nothing."""
+    for index, word in enumerate(stream.words[1 : stream.size], 1):
+        if word in VERBS and stream.marks[index - 1] in ("(", ")") and _starts_statement(stream, index):
+            return word
+    return ""
+
+
+def _starts_statement(stream: Stream, index: int) -> bool:
+    behind = stream.words[index + 1]
+    if behind in ("into", "from", "only"):
+        return behind != "from" or stream.marks[index - 1] == "(" or stream.is_name(index + 2)
+    return stream.is_name(index + 1) and (not behind or behind not in _AFTER_A_COLUMN)
+
+
+_AFTER_A_COLUMN: Final = words("""
+    as and or not is in like ilike similar between asc desc nulls collate at from where group order limit offset
+    fetch union intersect except having window on using join left right full inner cross natural then when else end
+    over filter within placing for isnull notnull overlaps escape operator tablesample values select rows range groups
+    path default returning""")

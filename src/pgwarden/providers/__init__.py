@@ -1,0 +1,1 @@
+"""Where PostgreSQL servers come from. The only layer that starts processes."""

@@ -1,0 +1,165 @@
+"""Settings: PGWARDEN_ environment variables over the file named by --env-file over the defaults.
+
+One model a concern; `load` is called by the composition root alone, never at import. A variable with our prefix that no
+model knows stops the start, so that a typo cannot mean "the default" where the user meant to be stricter.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pgwarden.errors import ConfigError, did_you_mean
+
+PREFIX = "PGWARDEN_"
+LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
+
+Profile = Literal["read_only", "analyst", "developer", "admin"]
+ToolProfile = Literal["read_only", "analyst", "developer", "admin", "operator"]
+Csv = Annotated[tuple[str, ...], NoDecode]
+
+
+def _default_home() -> Path:
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "pgwarden"
+
+
+class _Concern(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
+
+
+class ConnectionSettings(_Concern):
+    """Where the database is and how connections to it are kept."""
+
+    database_url: SecretStr | None = Field(None, description="Primary, as a libpq URL or key=value string.")
+    replica_urls: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), description="Replicas, comma-separated URLs.")
+    pool_max: int = Field(10, ge=1, le=200, description="Connections a server at most.")
+    pool_idle: float = Field(60, ge=1, description="Seconds after which an idle connection is closed.")
+    pool_lifetime: float = Field(300, ge=1, description="Seconds after which a connection is replaced.")
+    connect_timeout: float = Field(10, ge=1, le=600, description="Seconds for one attempt to connect.")
+    retry_attempts: int = Field(5, ge=1, le=100, description="Attempts to connect, where the cause can pass.")
+    retry_base: float = Field(0.5, gt=0, le=60, description="Seconds before the second attempt; doubles each time.")
+    retry_max: float = Field(10, gt=0, le=600, description="Seconds between two attempts at most.")
+    replica_max_lag: float = Field(10, ge=0, description="Seconds of replay lag up to which a replica is read.")
+    pipeline: Literal["auto", "off"] = Field("auto", description="off for poolers that cannot pipeline.")
+    watchdog_interval: float = Field(30, ge=0, description="Seconds between pings of idle connections; 0 = none.")
+    watchdog_timeout: float = Field(5, gt=0, description="Seconds a ping may take.")
+
+    @field_validator("replica_urls", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return _comma_separated(value)
+
+
+class LimitSettings(_Concern):
+    """What one call, and one caller, may use."""
+
+    max_rows: int = Field(1000, ge=1, le=1_000_000, description="Rows of one result at most.")
+    max_result_bytes: int = Field(262_144, ge=1_024, le=64_000_000, description="Bytes of one result at most.")
+    max_cell_chars: int = Field(2_000, ge=16, description="Characters shown of one value.")
+    statement_timeout: float = Field(30, gt=0, le=86_400, description="Seconds for one statement.")
+    lock_timeout: float = Field(5, gt=0, le=86_400, description="Seconds to wait for a lock.")
+    rate_limit: int = Field(600, ge=0, description="Calls a minute for a caller; 0 = no limit.")
+    max_concurrency: int = Field(8, ge=1, le=200, description="Calls that use the database at once.")
+
+
+class PolicySettings(_Concern):
+    """Who may do what. The YAML file refines it."""
+
+    profile: Profile | Literal["operator"] = Field("read_only", description="Sets both profiles.")
+    sql_profile: Profile | None = Field(None, description="Statement types allowed; default: profile.")
+    tool_profile: ToolProfile | None = Field(None, description="Tool categories allowed; default: profile.")
+    toolsets: Csv = Field((), description="Categories listed at first; default by profile; `all` for every one.")
+    consent: Literal["auto", "human", "argument"] = Field("auto", description="How a person's yes is taken.")
+    governance: Path | None = Field(None, description="YAML policy file.")
+    require_least_privilege: bool = Field(False, description="Refuse roles that could do more than the profile.")
+
+    @field_validator("toolsets", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return _comma_separated(value)
+
+
+class StateSettings(_Concern):
+    """Files of our own."""
+
+    home: Path = Field(default_factory=_default_home, description="State directory.")
+    audit_path: Path | None = Field(None, description="Audit log; default: audit.jsonl in the state directory.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("WARNING", description="Of the log on stderr.")
+
+    @property
+    def audit_file(self) -> Path:
+        """The audit log's path."""
+        return self.audit_path or self.home / "audit.jsonl"
+
+
+class Settings(BaseModel):
+    """All settings."""
+
+    connection: ConnectionSettings
+    limits: LimitSettings
+    policy: PolicySettings
+    state: StateSettings
+
+
+CONCERNS: dict[str, type[_Concern]] = {
+    "connection": ConnectionSettings,
+    "limits": LimitSettings,
+    "policy": PolicySettings,
+    "state": StateSettings,
+}
+
+
+def known_variables() -> dict[str, str]:
+    """Return every variable that is understood, with its description."""
+    return {
+        PREFIX + name.upper(): field.description or ""
+        for model in CONCERNS.values()
+        for name, field in model.model_fields.items()
+    }
+
+
+def load(env_file: Path | None = None) -> Settings:
+    """Read the environment and, where one is named, an env file.
+
+    Raises:
+        ConfigError: The file is missing, a variable is unknown, or a value does not fit.
+    """
+    if env_file is not None and not env_file.is_file():
+        raise ConfigError(f"There is no file {env_file}.", hint="--env-file takes the path of an existing file.")
+    _refuse_unknown(env_file)
+    try:
+        return Settings(**{name: model(_env_file=env_file) for name, model in CONCERNS.items()})
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        variable = PREFIX + str(first["loc"][0]).upper()
+        raise ConfigError(f"{variable}: {first['msg']}.", hint=known_variables().get(variable)) from None
+
+
+def _refuse_unknown(env_file: Path | None) -> None:
+    names = {name for name in os.environ if name.upper().startswith(PREFIX)}
+    if env_file is not None:
+        from dotenv import dotenv_values
+
+        names |= {name for name in dotenv_values(env_file) if name.upper().startswith(PREFIX)}
+    known = known_variables()
+    for name in sorted(names):
+        if name.upper() not in known:
+            near = did_you_mean(name.upper(), {k.upper(): k for k in known}) or _nearest(name, known)
+            raise ConfigError(
+                f"The variable {name} is not known.",
+                hint=f"Did you mean {near}?" if near else "The README lists every variable.",
+            )
+
+
+def _nearest(name: str, known: dict[str, str]) -> str | None:
+    near = did_you_mean(name[len(PREFIX) :], [k[len(PREFIX) :].lower() for k in known])
+    return PREFIX + near.upper() if near else None
+
+
+def _comma_separated(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

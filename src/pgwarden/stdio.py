@@ -1,0 +1,138 @@
+"""Serving on stdin and stdout: how it ends, and frames that the SDK would drop without an answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import Context
+from typing import Any, Protocol
+
+import anyio
+from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError
+from pydantic import ValidationError
+
+_DRAIN = 2.0
+"""Seconds that cancelled calls have to end their statements and write their audit line."""
+
+Item = SessionMessage | Exception
+
+
+class Receiver(Protocol):
+    """The SDK's stream of incoming frames."""
+
+    last_context: Context | None
+
+    async def receive(self) -> Item:
+        """Return the next frame, or what was wrong with it."""
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+
+
+class AnsweredFrames:
+    """The incoming frames, of which those with an id that cannot be read are answered here.
+
+    The SDK logs and drops them, and the caller would wait for ever. The case that a model can cause is a lone surrogate
+    in an argument: JavaScript writes it as an escape that strict JSON parsers refuse.
+    """
+
+    def __init__(self, frames: Receiver, answer: Callable[[SessionMessage], Awaitable[None]]) -> None:
+        """Wrap the SDK's stream; `answer` sends a frame."""
+        self._frames = frames
+        self._answer = answer
+
+    @property
+    def last_context(self) -> Context | None:
+        """The context of the last frame's sender, which the SDK looks for."""
+        return self._frames.last_context
+
+    async def receive(self) -> Item:
+        """Return the next frame that can be read, or that has nothing to be answered to."""
+        while True:
+            item = await self._frames.receive()
+            refusal = _refusal(item) if isinstance(item, ValidationError) else None
+            if refusal is None:
+                return item
+            await self._answer(SessionMessage(refusal))
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await self._frames.aclose()
+
+    def __aiter__(self) -> AnsweredFrames:
+        """Iterate over the frames."""
+        return self
+
+    async def __anext__(self) -> Item:
+        """Return the next frame."""
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def __aenter__(self) -> AnsweredFrames:
+        """Own the stream."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        await self.aclose()
+
+
+def _refusal(exc: ValidationError) -> JSONRPCError | None:
+    error = exc.errors(include_url=False, include_context=False)[0]
+    try:
+        frame = json.loads(error["input"]) if error["type"] == "json_invalid" else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(frame, dict) or "method" not in frame or not isinstance(frame.get("id"), str | int):
+        return None
+    message = f"The request is not valid JSON: {error['msg']}. A text must not contain half a surrogate pair."
+    return JSONRPCError(jsonrpc="2.0", id=frame["id"], error=ErrorData(code=PARSE_ERROR, message=message))
+
+
+@asynccontextmanager
+async def streams() -> AsyncIterator[tuple[Any, Any]]:
+    """Claim stdin and stdout; give the stream of incoming frames and the one of outgoing frames."""
+    async with stdio_server() as (read_stream, write_stream):
+        yield AnsweredFrames(read_stream, write_stream.send), write_stream
+
+
+async def serve(
+    run: Callable[[], Awaitable[None]],
+    drain: Callable[[float], Awaitable[None]],
+    close: Callable[[], Awaitable[None]],
+) -> None:
+    """Run a server until stdin ends, or SIGTERM or SIGINT asks to stop.
+
+    Args:
+        run: Serves until stdin ends.
+        drain: Waits at most so many seconds for cancelled calls to end.
+        close: Ends running statements and closes what is open.
+    """
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(_stop_on_signal, group.cancel_scope, drain, close)
+            await run()
+            group.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await close()
+
+
+async def _stop_on_signal(
+    scope: anyio.CancelScope, drain: Callable[[float], Awaitable[None]], close: Callable[[], Awaitable[None]]
+) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await drain(_DRAIN)
+                await close()
+            # The SDK's thread is blocked in a read of stdin that nothing can interrupt.
+            os._exit(0)

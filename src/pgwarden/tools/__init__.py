@@ -1,0 +1,10 @@
+"""The catalogue: every category, in the order of tools/list. A new category is one file and one line here."""
+
+from pgwarden.catalogue import Category
+from pgwarden.tools import query, schema, session
+
+CATEGORIES = (
+    Category("sql_query", "free SQL that only reads", query),
+    Category("schema_read", "databases, schemas, tables and what is in them", schema),
+    Category("session", "which tools are listed", session),
+)

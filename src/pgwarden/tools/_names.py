@@ -1,0 +1,126 @@
+"""What a caller may mean by the name of a table.
+
+A name can be written as in SQL (`shop.orders`, `"dot.ted"."T"`, folded where it is not quoted) or copied as a list
+shows it (`Order "x".y`). Both readings are looked up; where two tables answer, the caller is asked which.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pgwarden.context import Context
+from pgwarden.errors import ArgumentError, NotFoundError, did_you_mean
+
+_IDENTIFIER = r'"(?:[^"]|"")+"|[^\W\d][\w$]*'
+_SQL_NAME = re.compile(rf"(?:({_IDENTIFIER})\.)?({_IDENTIFIER})")
+_FOLD = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+Reading = tuple[str | None, str]
+"""Schema (None: found by the search path) and name, exact."""
+
+
+def readings(text: str) -> list[Reading]:
+    """Return what a name may mean, each reading once; a name with quotes that is valid SQL means just that."""
+    match = _SQL_NAME.fullmatch(text)
+    out: list[Reading] = []
+    if match:
+        out.append((None if match[1] is None else _folded(match[1]), _folded(match[2])))
+        if '"' in text:
+            return out
+    out.append((None, text))
+    out += [(text[:dot], text[dot + 1 :]) for dot, char in enumerate(text) if char == "." and 0 < dot < len(text) - 1]
+    return list(dict.fromkeys(out))
+
+
+def lookup(texts: Sequence[str]) -> dict[str, Any]:
+    """Return the parameters `idx`, `schemas` and `names` of a block that looks tables up.
+
+    Raises:
+        ArgumentError: A name is empty or has a NUL.
+    """
+    if any(not text.strip() or "\0" in text for text in texts):
+        raise ArgumentError("The name of a table is empty.", hint="Name it as schema.table.")
+    rows = [(index, *reading) for index, text in enumerate(texts) for reading in readings(text.strip())]
+    return {"idx": [r[0] for r in rows], "schemas": [r[1] for r in rows], "names": [r[2] for r in rows]}
+
+
+async def check_found(ctx: Context, texts: Sequence[str], found: Sequence[tuple[int, str]]) -> None:
+    """Make sure that each name was found exactly once.
+
+    Args:
+        ctx: The call.
+        texts: Names as the caller wrote them.
+        found: Index in `texts` and quoted name of each table that was found.
+
+    Raises:
+        ArgumentError: A name fits several tables.
+        NotFoundError: A name fits none; says which are near.
+    """
+    for index, text in enumerate(texts):
+        refs = [ref for at, ref in found if at == index]
+        if len(refs) > 1:
+            raise ArgumentError(
+                f"{text} can mean {' or '.join(refs)}.",
+                hint="Write one of these, with its quotes.",
+                code="ambiguous_name",
+            )
+        if not refs:
+            raise await _not_found(ctx, text)
+
+
+async def resolve(ctx: Context, text: str) -> int:
+    """Return the oid of the table that a name means.
+
+    Raises:
+        ArgumentError: see check_found.
+        NotFoundError: see check_found.
+    """
+    found = await ctx.db.json("resolve_tables", lookup([text]))
+    await check_found(ctx, [text], [(index, ref) for index, _, ref in found])
+    return int(found[0][1])
+
+
+async def check_schema(ctx: Context, schema: str) -> None:
+    """Make sure that a schema exists; for use where a list came out empty.
+
+    Raises:
+        NotFoundError: It does not; says which is near.
+    """
+    if not schema:
+        return
+    known = await ctx.db.json("names_like", {"schema": schema, "grams": []})
+    if not known["schema"]:
+        raise _no_schema(schema, known)
+
+
+def trigrams(text: str) -> list[str]:
+    """Return the trigrams of a text as pg_trgm makes them: lower case, each word padded with two spaces and one."""
+    words = [f"  {word} " for word in re.split(r"[\W_]+", text.lower()) if word]
+    return sorted({word[at : at + 3] for word in words for at in range(len(word) - 2)})
+
+
+async def _not_found(ctx: Context, text: str) -> NotFoundError:
+    schema, name = readings(text.strip())[0]
+    if schema is None and "." in text:
+        schema, _, name = text.partition(".")
+    near = await ctx.db.json("names_like", {"schema": schema or "", "grams": trigrams(name)})
+    if schema and not near["schema"] and not near["tables"]:
+        return _no_schema(schema, near)
+    tables = near["tables"]
+    hint = f"Did you mean {' or '.join(tables)}?" if tables else "list_tables and search_objects find tables."
+    return NotFoundError(f"There is no table or view {text}.", hint=hint, details={"near": tables} if tables else None)
+
+
+def _no_schema(schema: str, known: Mapping[str, Any]) -> NotFoundError:
+    by_folded = {name.lower(): name for name in known["schemas"]}
+    near = did_you_mean(schema, by_folded)
+    hint = f"Did you mean {by_folded[near]}?" if near else "list_schemas shows them."
+    return NotFoundError(f"There is no schema {schema}.", hint=hint)
+
+
+def _folded(identifier: str) -> str:
+    if identifier.startswith('"'):
+        return identifier[1:-1].replace('""', '"')
+    return identifier.translate(_FOLD)

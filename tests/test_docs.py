@@ -1,0 +1,54 @@
+"""The documents tell the truth: generated parts are fresh, links lead somewhere, snippets parse."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pgwarden import settings
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
+
+
+def test_generated_parts_are_fresh() -> None:
+    """README tables and .env.example are what the code says today."""
+    run = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "generate_docs.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, f"run scripts/generate_docs.py: {run.stdout}{run.stderr}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    """Every relative link names a file that is there."""
+    for target in re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8")):
+        assert "://" in target or (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_json_snippets_parse(path: Path) -> None:
+    """What a person copies is valid."""
+    for snippet in re.findall(r"```json\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
+        json.loads(snippet)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_variables_that_are_named_exist(path: Path) -> None:
+    """A document names no setting that there is not."""
+    known = settings.known_variables()
+    for name in re.findall(r"\bPGWARDEN_[A-Z_]+[A-Z]\b", path.read_text(encoding="utf-8")):
+        assert name in known, name
+
+
+def test_the_env_example_loads(tmp_path: Path) -> None:
+    """Every line of .env.example, taken out of its comment, is accepted."""
+    text = re.sub(r"^#(PGWARDEN_)", r"\1", (ROOT / ".env.example").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    file = tmp_path / "example.env"
+    file.write_text(text)
+    assert settings.load(file) == settings.load()
