@@ -18,6 +18,7 @@ $(RUNTIME): pyproject.toml constraints.txt scripts/venv
 
 $(DEV): $(RUNTIME) requirements-dev.txt
 	@scripts/venv .venv -r requirements-dev.txt
+	@$(BIN)/python scripts/fetch_regress_sql.py || echo "PostgreSQL's regression SQL could not be had: its test will be skipped"
 	@touch $@
 
 .PHONY: demo

@@ -16,12 +16,13 @@ ROUNDS = 3
 BASE = "information_schema, raw psycopg"
 
 SETUP = (
-    "CREATE TABLE hub (id int PRIMARY KEY)",
+    "CREATE TABLE t_00000 (id int PRIMARY KEY)",
     f"""
     DO $$ BEGIN
         FOR n IN 1..{TABLES} LOOP
-            EXECUTE format('CREATE TABLE t_%s (id int PRIMARY KEY, hub_id int REFERENCES hub, name text NOT NULL,
-                            price numeric(10, 2) DEFAULT 0, made timestamptz)', lpad(n::text, 5, '0'));
+            EXECUTE format('CREATE TABLE t_%s (id int PRIMARY KEY, before_id int REFERENCES t_%s, name text NOT NULL,
+                            price numeric(10, 2) DEFAULT 0, made timestamptz)',
+                           lpad(n::text, 5, '0'), lpad((n - 1)::text, 5, '0'));
             IF n % 50 = 0 THEN COMMIT; END IF;
         END LOOP;
     END $$

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from benchmarks import peers, servers
-from benchmarks.measure import Sample, heading, interleaved, ratio, show
+from benchmarks.measure import heading, interleaved, ratio, show
 from benchmarks.servers import Session
 from benchmarks.stand import Stand, stand
 
@@ -18,6 +18,12 @@ SELECT i AS id, 'name ' || i AS name, i * 1.25 AS price, i % 7 AS kind, i % 2 = 
        'x' AS flag
 FROM generate_series(1, 1000) AS i
 """
+CASES = (
+    ("SELECT 1", "SELECT 1", 500, 1.5),
+    ("1000 rows of 10 columns", "SELECT * FROM ten", 120, 3.0),
+)
+"""Title, statement, rounds, and the target of the ratio."""
+OURS = "pgwarden"
 BASE = "raw psycopg + empty tool"
 
 
@@ -30,16 +36,17 @@ def main() -> None:
 async def _run(place: Stand) -> None:
     async with AsyncExitStack() as stack:
         empty = await stack.enter_async_context(servers.connected(servers.empty()))
-        programs = [servers.pgwarden(place), *peers.programs(place.reader_url)]
-        asked = {each.name: await stack.enter_async_context(servers.connected(each)) for each in programs}
-        small = await _compare(place, empty, asked, "SELECT 1", rounds=300)
-        _print("SELECT 1 over stdio", small, target=1.5)
-        large = await _compare(place, empty, asked, "SELECT * FROM ten", rounds=60)
-        _print("1000 rows of 10 columns over stdio", large, target=3.0)
+        ours = await stack.enter_async_context(servers.connected(servers.pgwarden(place)))
+        programs = peers.programs(place.reader_url)
+        others = {each.name: await stack.enter_async_context(servers.connected(each)) for each in programs}
+        for title, sql, rounds, target in CASES:
+            heading(f"{title} over stdio", "ms")
+            await _against_base(place, ours, empty, sql, rounds, target)
+            await _against_peers(ours, others, sql, rounds // 4)
 
 
-async def _compare(place: Stand, empty: Session, asked: dict[str, Session], sql: str, rounds: int) -> dict[str, Sample]:
-    """Time a statement through every server, raw, and through the empty tool after the raw read."""
+async def _against_base(place: Stand, ours: Session, empty: Session, sql: str, rounds: int, target: float) -> None:
+    """Compare with a raw read followed by a call of the empty tool."""
     with place.reader() as connection:
 
         async def raw() -> None:
@@ -49,17 +56,18 @@ async def _compare(place: Stand, empty: Session, asked: dict[str, Session], sql:
             await raw()
             await empty.call("nothing")
 
-        subjects = {name: partial(session.query, sql) for name, session in asked.items()}
-        return await interleaved({"raw psycopg": raw, BASE: base, **subjects}, rounds)
-
-
-def _print(title: str, samples: dict[str, Sample], target: float) -> None:
-    heading(title, "ms")
+        samples = await interleaved({"raw psycopg": raw, BASE: base, OURS: partial(ours.query, sql)}, rounds)
     show(samples)
-    ratio(f"pgwarden / ({BASE})", samples["pgwarden"], samples[BASE], target)
-    for name, sample in samples.items():
-        if name not in ("pgwarden", BASE, "raw psycopg"):
-            ratio(f"{name} / pgwarden", sample, samples["pgwarden"])
+    ratio(f"{OURS} / ({BASE})", samples[OURS], samples[BASE], target)
+
+
+async def _against_peers(ours: Session, others: dict[str, Session], sql: str, rounds: int) -> None:
+    """Compare with peers, in turns of their own: a slow one leaves the caches of the others cold."""
+    subjects = {OURS: ours, **others}
+    samples = await interleaved({name: partial(each.query, sql) for name, each in subjects.items()}, rounds)
+    for name in others:
+        show({name: samples[name]})
+        ratio(f"{name} / {OURS}", samples[name], samples[OURS])
 
 
 if __name__ == "__main__":

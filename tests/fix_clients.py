@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,18 +71,6 @@ class Clients:
         return os.pathsep.join([str(self.modules / ".bin"), os.environ.get("PATH", "")])
 
 
-@dataclass(frozen=True)
-class Launch:
-    """How a client starts pgwarden: the argument vector, and the variables."""
-
-    command: tuple[str, ...]
-    variables: dict[str, str]
-
-    def flags(self) -> list[str]:
-        """Return the variables as `-e NAME=value` flags."""
-        return [part for name, value in self.variables.items() for part in ("-e", f"{name}={value}")]
-
-
 @pytest.fixture
 def clients(request: pytest.FixtureRequest, tmp_path: Path) -> Clients:
     """The installed clients."""
@@ -91,9 +78,3 @@ def clients(request: pytest.FixtureRequest, tmp_path: Path) -> Clients:
     home = tmp_path / "client"
     home.mkdir()
     return Clients(directory / "node_modules", home)
-
-
-@pytest.fixture
-def launch(server_environment: Callable[..., dict[str, str]], plain_role_url: str) -> Launch:
-    """pgwarden on a fresh database, as a role that may only SELECT."""
-    return Launch((sys.executable, "-m", "pgwarden"), server_environment(plain_role_url))

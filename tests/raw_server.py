@@ -90,6 +90,12 @@ class RawServer:
         else:
             self.process.send_signal(Signals[ending])
 
+    def hang_up(self) -> None:
+        """Close both pipes, as the end of the client's process does."""
+        transport = self.process._transport  # type: ignore[attr-defined]  # there is no other way to close stdout
+        transport.get_pipe_transport(1).close()
+        self.end("EOF")
+
     async def exit_status(self, timeout_s: float = ANSWER_S) -> int:
         """Wait until the process is gone and all that it wrote was read."""
         status = await asyncio.wait_for(self.process.wait(), timeout_s)
@@ -113,6 +119,10 @@ class RawServer:
             waiting = self._waiting.get(message.get("id"))
             if waiting is not None and not waiting.done():
                 waiting.set_result(message)
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(EOFError("the server has ended without an answer"))
+                waiting.exception()  # Seen: not every test wants the answer.
 
 
 @asynccontextmanager

@@ -72,9 +72,9 @@ def following(page: Rows) -> Any:
 
 
 @asynccontextmanager
-async def calling(url: str) -> AsyncIterator[Caller]:
-    """Open a database and close it again."""
-    db = Database(ConnectionSettings.model_validate({}), LimitSettings.model_validate({}), conninfo=url)
+async def calling(url: str, **settings: Any) -> AsyncIterator[Caller]:
+    """Open a database, with settings of the connection, and close it again."""
+    db = Database(ConnectionSettings.model_validate(settings), LimitSettings.model_validate({}), conninfo=url)
     await db.start()
     try:
         yield Caller(db)

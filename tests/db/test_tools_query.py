@@ -187,12 +187,12 @@ async def test_suspicious_plans_are_warned_of(any_database_url: str) -> None:
 
 
 async def test_parameters_are_planned_with_their_values(nasty_url: str) -> None:
-    """Values reach the planner; without them the call says what is missing."""
+    """Values reach the planner, and have to be all of them."""
     statement = "SELECT * FROM shop.customer WHERE id = $1"
     async with calling(nasty_url) as caller:
         assert "Index Cond: (id = '7'::bigint)" in (await _explained(caller, statement, 1, params=[7])).text
         with pytest.raises(ArgumentError, match="1 parameters and 0 values"):
-            await _explained(caller, statement, 1)
+            await _explained(caller, statement, 1, params=[])
 
 
 @pytest.mark.parametrize("form", ["show", "explain"])
@@ -227,10 +227,35 @@ async def test_a_refused_statement_is_reported_and_not_planned(nasty_url: str) -
 
 
 async def test_what_cannot_be_planned_is_part_of_the_answer(nasty_url: str) -> None:
-    """An unknown column is reported beside the verdict, and so are parameters whose values are not known."""
+    """An unknown column is reported beside the verdict."""
     async with calling(nasty_url) as caller:
         wrong = await caller.report(query.validate_query, sql="", verdict=select("SELECT nope FROM shop.customer"))
-        unbound = await caller.report(query.validate_query, sql="", verdict=select("SELECT $1::int", 1))
     assert 'column "nope" does not exist' in wrong.data["planner_error"]
     assert "PostgreSQL cannot plan it" in wrong.text
-    assert "has parameters" in unbound.data["no_estimate"]
+
+
+async def test_parameters_without_values_are_planned_for_any(nasty_url: str) -> None:
+    """A statement as statistics show it, with $n, has a generic plan on every version, pipelined or not."""
+    statement = "SELECT * FROM shop.customer WHERE id = $1 AND name <> $2"
+    for pipeline in ("auto", "off"):
+        async with calling(nasty_url, pipeline=pipeline) as caller:
+            report = await _explained(caller, statement, 2)
+            verdict = await caller.report(query.validate_query, sql="", verdict=select(statement, 2))
+            after = await caller.rows(query.run_query, verdict=select("SELECT count(*) FROM pg_prepared_statements"))
+        assert "Index Cond: (id = $1)" in report.text
+        assert verdict.data["estimated_rows"] >= 1
+        assert after.rows == [("0",)]
+
+
+async def test_a_statement_that_cannot_be_prepared_is_refused_by_position(nasty_url: str) -> None:
+    """The position of an error is one of the caller's text, and the connection stays good."""
+    async with calling(nasty_url) as caller:
+        with pytest.raises(QueryError, match="nope") as caught:
+            await _explained(caller, "SELECT nope FROM shop.customer WHERE id = $1", 1)
+        assert caught.value.details["position"] == 8
+        with pytest.raises(ArgumentError, match="need values"):
+            await _explained(caller, "SELECT $1::int", 1, analyze=True)
+        rows = await caller.rows(query.run_query, verdict=select("SELECT 1"))
+    assert rows.rows == [("1",)]
+
+

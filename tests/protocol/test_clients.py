@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from fix_clients import Clients, Launch
+from fix_clients import Clients
 
 from .fake_messages import FAREWELL, FakeMessages
 
@@ -26,6 +27,24 @@ SLEEP = {"sql": "SELECT pg_sleep(30)"}
 GONE_S = 3.0
 """Seconds in which a query must be gone once its client was told to stop, of which the client takes most."""
 RUN_QUERY = "mcp__pgwarden__run_query"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a client starts pgwarden: the argument vector, and the variables."""
+
+    command: tuple[str, ...]
+    variables: dict[str, str]
+
+    def flags(self) -> list[str]:
+        """Return the variables as `-e NAME=value` flags."""
+        return [part for name, value in self.variables.items() for part in ("-e", f"{name}={value}")]
+
+
+@pytest.fixture
+def launch(server_environment: Callable[..., dict[str, str]], plain_role_url: str) -> Launch:
+    """pgwarden on a fresh database, as a role that may only SELECT."""
+    return Launch((sys.executable, "-m", "pgwarden"), server_environment(plain_role_url))
 
 
 @pytest.fixture

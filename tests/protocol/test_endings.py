@@ -98,7 +98,12 @@ def watching(url: str) -> Iterator[Activity]:
 def audited(path: Path) -> list[dict[str, Any]]:
     """The audit's lines, checked as `pgwarden audit verify` does."""
     assert verify(path).problem is None
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in read(path).splitlines()]
+
+
+def read(path: Path) -> str:
+    """The text of a file."""
+    return path.read_text(encoding="utf-8")
 
 
 def assert_only_protocol(server: RawServer) -> None:
@@ -138,6 +143,19 @@ async def test_the_end_of_a_server_with_a_query(
     assert [line["outcome"] for line in audited(audit_path)] == ["cancelled"]
 
 
+async def test_a_client_that_died(launch: Launch, database_url: str, audit_path: Path) -> None:
+    """With both pipes broken the query is gone at once and the process soon; the audit says cancelled."""
+    async with launch(database_url) as server:
+        await server.initialize()
+        with watching(database_url) as activity:
+            await server.begin_call("run_query", {"sql": SLEEP})
+            await activity.until(1, 10)
+            server.hang_up()
+            await activity.until(0, GONE_S)
+        await server.exit_status(EXIT_S)
+    assert [line["outcome"] for line in audited(audit_path)] == ["cancelled"]
+
+
 async def test_a_killed_server(launch: Launch, database_url: str) -> None:
     """PostgreSQL itself notices that its client is gone."""
     async with launch(database_url) as server:
@@ -173,6 +191,14 @@ async def _bring_to(server: RawServer, state: str) -> None:
     await server.request("tools/list")
     if state == "used":
         await server.call("run_query", {"sql": "SELECT 1"})
+
+
+async def test_a_refused_start(launch: Launch, database_url: str, server_log: Path) -> None:
+    """A wrong setting ends the start with status 2; stderr names it, and stdout, which is the client's, stays empty."""
+    async with launch(database_url, PGWARDEN_MAX_ROW="10") as server:
+        assert await server.exit_status() == 2
+        assert server.lines == []
+    assert "PGWARDEN_MAX_ROWS" in read(server_log)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -297,6 +323,16 @@ async def test_hostile_frames(launch: Launch, plain_role_url: str, audit_path: P
         assert server.process.returncode is None
         assert_only_protocol(server)
     assert audited(audit_path)[-1]["outcome"] == "allowed"
+
+
+async def test_half_a_surrogate_pair(launch: Launch, plain_role_url: str) -> None:
+    """A call with one, which a model can cause and JSON parsers refuse, is answered, or its caller would wait."""
+    async with launch(plain_role_url) as server:
+        await server.initialize()
+        await server.send_line(HOSTILE["lone_surrogate"])
+        await server.call("run_query", {"sql": "SELECT 1"})
+        [answer] = [message for message in map(json.loads, server.lines) if message.get("id") == 9002]
+        assert "JSON" in answer["error"]["message"]
 
 
 async def test_a_call_before_the_handshake(launch: Launch, plain_role_url: str) -> None:

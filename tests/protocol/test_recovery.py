@@ -191,7 +191,7 @@ async def test_a_wrong_connection(
         await server.initialize()
         with anyio.fail_after(AT_ONCE_S):
             error = error_of(await server.call("run_query", READ))
-        await server.call("database_info")
+        await server.call("get_database_info")
         server.end("EOF")
         assert await server.exit_status() == 0
     assert error["code"] == code
@@ -216,6 +216,8 @@ UNREADABLE = {
     "port": f"postgresql://someone:{SECRET}@127.0.0.1:port/shop",
     "not_a_url": f"password={SECRET} =",
     "an_at_sign_in_the_password": f"postgresql://someone:p@{SECRET}@127.0.0.1:1/shop",
+    "percent_sign": f"postgresql://someone:{SECRET}%zz@127.0.0.1:1/shop",
+    "another_scheme": f"postgresql+psycopg://someone:{SECRET}@127.0.0.1:1/shop",
     "an_option_nobody_knows": f"postgresql://someone@127.0.0.1:1/shop?passwort={SECRET}",
 }
 

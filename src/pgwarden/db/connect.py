@@ -8,6 +8,7 @@ own path and not in the background of a pool.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import Any
 
@@ -31,6 +32,9 @@ _DEFAULTS: dict[str, Any] = {
     # Milliseconds until what was sent and not acknowledged counts as a lost network.
     "tcp_user_timeout": 30_000,
 }
+
+_HOST = re.compile(r"[\w.:%-]*|[/@].*")
+"""A name, an address, or the directory of a socket (abstract ones start with @)."""
 
 
 class Connector:
@@ -83,6 +87,11 @@ class Connector:
             except psycopg.Error:
                 # libpq's message would quote a part of the URL, which may be the password.
                 raise errors.unavailable(errors.INVALID, "the connection settings cannot be read.") from None
+            if not all(map(_HOST.fullmatch, str(given.get("host", "")).split(","))):
+                # A bare @ in a password ends it there for libpq, whose message would quote the rest as a host.
+                raise errors.unavailable(
+                    errors.INVALID, "the host is not a name, an address or a path; in a URL a password's @ is %40."
+                )
             # Not of the user's choice: all that we read and send is UTF-8.
             self._parsed = _DEFAULTS | given | {"client_encoding": "UTF8"}
         return self._parsed

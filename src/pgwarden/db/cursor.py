@@ -48,7 +48,7 @@ def dump(parameters: Sequence[object]) -> tuple[list[Any], list[int]]:
     transformer = Transformer(_Adaptation())
     try:
         values = transformer.dump_sequence(list(parameters), [PyFormat.TEXT] * len(parameters))
-    except psycopg.Error as exc:
+    except (psycopg.Error, UnicodeEncodeError) as exc:
         raise ArgumentError(f"A value cannot be sent to PostgreSQL: {exc}") from None
     return list(values), list(transformer.types or ())
 

@@ -91,6 +91,7 @@ class Database:
         offset: int = 0,
         max_bytes: int,
         timeout_s: float,
+        prepare: str = "",
         primary: bool = False,
     ) -> Rows:
         """Run a statement that the guard has let through; the text reaches the server byte for byte.
@@ -104,6 +105,8 @@ class Database:
             offset: Rows to skip.
             max_bytes: Bytes of values at most; the first row is returned however large it is.
             timeout_s: Seconds that the statement may take on the server.
+            prepare: A statement that the guard has let through, for `statement` to name as `judged`: it is prepared
+                first and planned without the values of its parameters. `params` is not used then.
             primary: Never ask a replica.
 
         Returns:
@@ -117,7 +120,16 @@ class Database:
             PolicyError: The role could do more than read, and the policy requires that it cannot.
         """
         await self._check_role()
-        request = Request(statement, params, timeout_s, wrap=wrap, limit=limit, offset=offset, max_bytes=max_bytes)
+        request = Request(
+            statement,
+            params,
+            timeout_s,
+            prepared=prepare,
+            wrap=wrap,
+            limit=limit,
+            offset=offset,
+            max_bytes=max_bytes,
+        )
         return await self._rows(request, primary=primary)
 
     async def query(

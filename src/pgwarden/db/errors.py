@@ -21,12 +21,13 @@ LOST = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "08000", "08003",
 
 RECOVERY_CONFLICT = "40001"
 QUERY_CANCELED = "57014"
+INVALID_PARAMETER_VALUE = "22023"
 PROTOCOL_VIOLATION = "08P01"
 
 _CODES: Mapping[str, tuple[str, str | None]] = {
     "22021": ("not_utf8", "The value is no text in UTF-8; read it as bytea."),
     "25006": ("read_only_transaction", "Reads run in a READ ONLY transaction; this statement would write."),
-    "42501": ("permission_denied", "The connected role lacks the privilege; database_info shows the role."),
+    "42501": ("permission_denied", "The connected role lacks the privilege; get_database_info shows the role."),
     "42601": ("syntax_error", None),
     "42P01": ("undefined_table", "list_tables and search_objects show what there is."),
     "42703": ("undefined_column", "describe_table shows the columns."),

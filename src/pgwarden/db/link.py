@@ -100,11 +100,11 @@ class Link:
         """Whether the connection is known to be lost or closed."""
         return bool(self._pgconn.status == ConnStatus.BAD)
 
-    async def exchange(self, settings: Step, statement: Step, collector: Collector) -> ServerMessage | None:
+    async def exchange(self, before: Sequence[Step], statement: Step, collector: Collector) -> ServerMessage | None:
         """Run a statement in a READ ONLY transaction that is rolled back.
 
         Args:
-            settings: A statement that prepares the transaction.
+            before: The settings of the transaction, then what else has to run first.
             statement: What the caller wants.
             collector: Takes the rows, and stops when a cap is met.
 
@@ -114,7 +114,8 @@ class Link:
         Raises:
             BrokenError: The connection broke; the link must be closed.
         """
-        steps = (Step(_BEGIN), settings, Step(_SAVEPOINT), statement)
+        settings, *first = before
+        steps = (Step(_BEGIN), settings, Step(_SAVEPOINT), *first, statement)
         run = self._batch(steps, collector) if self.pipelined else self._one_by_one(steps, collector)
         try:
             error: ServerMessage | None = await self._wait(run)

@@ -16,6 +16,7 @@ from pgwarden.errors import ArgumentError, ConnectionLostError, DatabaseError
 from pgwarden.settings import LimitSettings
 
 _WRAP = "SELECT * FROM (\n"
+_PREPARE = "PREPARE judged AS "
 _GRACE_S = 5.0
 """Seconds after the server should have ended a statement by itself until it counts as not answering."""
 _CHECK_CLIENT_VERSION = 140_000
@@ -37,6 +38,7 @@ class Request:
         statement: The caller's text, or the name of a block.
         parameters: Values of `$1`, `$2`, ..., or by name for a block.
         block: Whether `statement` names one.
+        prepared: A statement of the caller's that `statement` names as `judged`, planned without values; empty: none.
         wrap: Whether it can stand in FROM, so that the server itself stops at the cap.
         limit, offset: Rows; limit None: no cap.
         max_bytes: Bytes of values; None: no cap.
@@ -47,6 +49,7 @@ class Request:
     parameters: Parameters
     timeout_s: float
     block: bool = False
+    prepared: str = ""
     wrap: bool = False
     limit: int | None = None
     offset: int = 0
@@ -55,11 +58,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request as it goes to one server: the step, and where the caller's text is in it."""
+    """A request as it goes to one server: the steps, and where the caller's text is in them."""
 
     step: Step
     before: int
     length: int
+    first: tuple[Step, ...] = ()
 
 
 class Reader:
@@ -112,7 +116,7 @@ class Reader:
         started = time.monotonic()
         try:
             async with asyncio.timeout(request.timeout_s + _GRACE_S):
-                error = await link.exchange(self._settings(link, request), sent.step, collector)
+                error = await link.exchange((self._settings(link, request), *sent.first), sent.step, collector)
         except TimeoutError:
             await link.abort()
             self._pool.clear()
@@ -135,7 +139,7 @@ class Reader:
 
     def _refused(self, error: errors.ServerMessage, sent: Sent, *, timed_out: bool) -> Exception:
         found = errors.query_error(error, before=sent.before, length=sent.length, timed_out=timed_out)
-        if error.early and self._pool.checks_client:
+        if error.early and error.sqlstate == errors.INVALID_PARAMETER_VALUE and self._pool.checks_client:
             # Servers on some platforms know the setting and refuse every value.
             self._pool.checks_client = False
             return _AgainError(found)
@@ -143,7 +147,9 @@ class Reader:
 
     def _settings(self, link: Link, request: Request) -> Step:
         check = self._pool.checks_client and link.version >= _CHECK_CLIENT_VERSION
-        return _settings(_ms(request.timeout_s), _ms(self._lock_timeout_s), ours=request.block, check=check)
+        generic = bool(request.prepared)
+        timeouts = _ms(request.timeout_s), _ms(self._lock_timeout_s)
+        return _settings(*timeouts, ours=request.block, check=check, generic=generic)
 
 
 class _AgainError(Exception):
@@ -156,7 +162,7 @@ class _AgainError(Exception):
 
 
 @lru_cache(maxsize=256)
-def _settings(timeout_ms: int, lock_timeout_ms: int, *, ours: bool, check: bool) -> Step:
+def _settings(timeout_ms: int, lock_timeout_ms: int, *, ours: bool, check: bool, generic: bool) -> Step:
     """Return the statement that prepares a transaction: one round for all settings, and none outlives it."""
     values = {
         "statement_timeout": str(timeout_ms),
@@ -166,6 +172,7 @@ def _settings(timeout_ms: int, lock_timeout_ms: int, *, ours: bool, check: bool)
         **dict([_CHECK_CLIENT] if check else []),
         # Compiling takes longer than any query of the catalogs.
         **({"jit": "off"} if ours else {}),
+        **({"plan_cache_mode": "force_generic_plan"} if generic else {}),
     }
     calls = ", ".join(f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in values.items())
     return Step(f"SELECT {calls}".encode())
@@ -176,9 +183,12 @@ def _render(request: Request, blocks: Blocks, version: int) -> Sent:
         text, values = blocks.pick(request.statement, version).render(request.parameters)
     else:
         text, values = request.statement, tuple(request.parameters)
-    if "\0" in text:
+    if "\0" in text + request.prepared:
         # The wire would end the text there, and the server see another one than the guard.
         raise ArgumentError("A statement cannot contain the character NUL.")
+    if request.prepared:
+        prepare = Step((_PREPARE + request.prepared).encode())
+        return Sent(Step(text.encode()), len(_PREPARE), len(request.prepared), (prepare,))
     dumped = dump(values) if values else ((), ())
     if not request.wrap:
         return Sent(Step(text.encode(), *dumped), 0, len(text))

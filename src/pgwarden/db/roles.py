@@ -63,6 +63,6 @@ def require_least_privilege(role: RoleReport) -> None:
         raise PolicyError(
             f"The policy requires a role of least privilege. {' '.join(role.warnings)}",
             code="role_too_powerful",
-            hint="Connect as a role that may only read; `pgwarden setup-sql` prints the SQL that makes one.",
+            hint="Connect as a role that may only read; examples/readonly_role.sql makes one.",
             details={"role": role.name, "powers": list(role.powers)},
         )

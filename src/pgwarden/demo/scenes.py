@@ -65,7 +65,8 @@ async def tools(stage: Stage, client: Client, started: float) -> None:
     stage.scene("The server, over stdio, as your assistant starts it")
     listed = (await client.list_tools()).tools
     took = time.perf_counter() - started
-    size = len(json.dumps([tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in listed]))
+    dumped = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in listed]
+    size = len(json.dumps(dumped, separators=(",", ":")))
     names = [tool.name for tool in listed]
     check({"run_query", "list_tables", "describe_table", "explain_query", "find_join_path"} <= set(names), "the tools")
     check(all(tool.annotations and tool.annotations.read_only_hint for tool in listed), "every tool only reads")

@@ -132,7 +132,9 @@ def _token(group: str, text: str, gap: str) -> Token:
     match group:
         case "word":
             _check_name(text)
-            return Token(Kind.WORD, text, fold(text), gap)
+            folded = fold(text)
+            # Servers with a single-byte encoding fold more than ASCII, unless the name is quoted. Key words are ASCII.
+            return Token(Kind.WORD, text if text.isascii() else f'"{folded}"', folded, gap)
         case "quoted":
             name = text[1:-1].replace('""', '"')
             _check_name(name)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pgwarden.guard.verdict import Form
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - it is an answer, no error
     """The guard's no, raised inside the guard only; `judge` turns it into a Verdict."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
@@ -41,7 +41,7 @@ class Parsed:
         relations: Every relation read that is not provably a CTE of the statement in scope there.
         calls: Every `name(` that is not provably syntax.
         attributes: Every `x.name` and `(x).name`: a column, or a call of the function with one argument.
-        operators: Every operator, also those that syntax stands for (LIKE is `~~`, IN and `=` are `=`, BETWEEN is `>=`, `<=`).
+        operators: Every operator, also those that syntax stands for (LIKE is `~~`, IN is `=`, BETWEEN `>=` and `<=`).
         types: Every type named in a cast, a typed literal, or a column definition list.
     """
 

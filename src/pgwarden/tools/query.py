@@ -61,7 +61,7 @@ async def run_query(
 async def explain_query(
     ctx: Context, sql: str, params: Params = None, analyze: bool = False, buffers: bool = False
 ) -> Report:
-    """Show the plan of a query, with warnings. `analyze` runs it, rolled back."""
+    """Show the plan of a query, with warnings. `analyze` runs it, rolled back. `$n` without params: generic plan."""
     plan = await _explain(ctx, params, analyze=analyze, buffers=buffers)
     warnings = _plan.warnings(plan)
     text = _plan.as_tree(plan, buffers=buffers)
@@ -94,11 +94,16 @@ async def _explain(ctx: Context, params: list[Any] | None, *, analyze: bool, buf
     if verdict.form != "select":
         hint = "Give the query itself; explain_query adds the EXPLAIN."
         raise ArgumentError(f"{verdict.form.upper()} has no plan.", hint=hint)
+    generic = verdict.parameters > 0 and params is None
+    if generic and analyze:
+        raise ArgumentError("analyze runs the query: its parameters need values.", hint="Give params.")
     # BUFFERS is said either way: since 18 ANALYZE turns it on.
     options = f"FORMAT JSON, SETTINGS, BUFFERS {str(buffers).lower()}, ANALYZE {str(analyze).lower()}"
+    nulls = ", ".join(["NULL"] * verdict.parameters)
     rows = await ctx.db.read(
-        f"EXPLAIN ({options}) {verdict.canonical}",
-        _bound(params, verdict.parameters),
+        f"EXPLAIN ({options}) {f'EXECUTE judged({nulls})' if generic else verdict.canonical}",
+        () if generic else _bound(params, verdict.parameters),
+        prepare=verdict.canonical if generic else "",
         wrap=False,
         limit=1,
         max_bytes=PLAN_BYTES,
@@ -112,8 +117,6 @@ async def _explain(ctx: Context, params: list[Any] | None, *, analyze: bool, buf
 
 async def _estimate(ctx: Context) -> dict[str, Any]:
     """Return the planner's cost and rows, or why it has none."""
-    if ctx.verdict is not None and ctx.verdict.parameters:
-        return {"no_estimate": "The statement has parameters: explain_query estimates it with values."}
     try:
         plan = (await _explain(ctx, None, analyze=False, buffers=False))["Plan"]
     except QueryError as exc:
@@ -170,8 +173,6 @@ def _verdict_lines(data: dict[str, Any]) -> list[str]:
     lines += [f"{name}: {', '.join(data[name])}" for name in ("kinds", "relations", "functions") if data[name]]
     if "planner_error" in data:
         lines.append(f"PostgreSQL cannot plan it: {data['planner_error']}")
-    if "no_estimate" in data:
-        lines.append(data["no_estimate"])
     if "estimated_cost" in data:
         lines.append(f"Estimated cost {data['estimated_cost']:,.2f}, about {data['estimated_rows']:,} rows")
     return lines

@@ -28,6 +28,9 @@ def render(sql: str) -> str:
         ("SELECT date'2020-01-01'", "SELECT date '2020-01-01'"),
         ("SELECT x'1F', B'01'", "SELECT x'1F', B'01'"),
         ("SELECT 2-/**/-1", "SELECT 2- -1"),
+        ("SELECT É FROM ÄB", 'SELECT "É" FROM "Äb"'),
+        ("SELECT u&é", 'SELECT u& "é"'),
+        ('SELECT "a"é, é"b", é\'c\'', 'SELECT "a" "é", "é" "b", "é" \'c\''),
     ],
 )
 def test_render(sql: str, expected: str) -> None:
