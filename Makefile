@@ -46,6 +46,11 @@ format: $(DEV) ## Rewrite the files in the agreed format
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format --quiet .
 
+.PHONY: clients
+clients: ## Install real MCP clients from npm, for the tests that use them
+	@npm install --prefix .clients --no-audit --no-fund --silent node@26 @modelcontextprotocol/inspector@latest \
+		@anthropic-ai/claude-code@latest @modelcontextprotocol/sdk@latest
+
 .PHONY: bench
 bench: $(DEV) ## Measure
 	@$(BIN)/python -m benchmarks

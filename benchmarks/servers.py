@@ -36,12 +36,17 @@ class Program:
     sql_tool: str = ""
 
 
-def pgwarden(place: Stand) -> Program:
-    """Return pgwarden as it is by default, but without a limit on calls a minute and with pg_sleep allowed."""
+def pgwarden(place: Stand, url: str | None = None) -> Program:
+    """Return pgwarden as it is by default, but without a limit on calls a minute and with pg_sleep allowed.
+
+    Args:
+        place: Whose database it reads.
+        url: To read it as somebody else than the reader.
+    """
     policy = place.root / "policy.yaml"
     policy.write_text(POLICY, encoding="utf-8")
     env = {
-        "PGWARDEN_DATABASE_URL": place.reader_url,
+        "PGWARDEN_DATABASE_URL": url or place.reader_url,
         "PGWARDEN_HOME": str(place.root / "home"),
         "PGWARDEN_GOVERNANCE": str(policy),
         "PGWARDEN_RATE_LIMIT": "0",

@@ -40,9 +40,14 @@ class Stand:
         """URL of the role that may only SELECT, through the loopback port."""
         return self.cluster.url("postgres", READER, tcp=True)
 
+    @property
+    def admin_url(self) -> str:
+        """URL of the superuser, who owns all tables."""
+        return self.cluster.url("postgres", tcp=True)
+
     def admin(self) -> psycopg.Connection[Any]:
         """Connect as superuser, each statement committing by itself."""
-        return psycopg.connect(self.cluster.url("postgres", tcp=True), autocommit=True)
+        return psycopg.connect(self.admin_url, autocommit=True)
 
     def reader(self) -> psycopg.Connection[Any]:
         """Connect as the reader, each statement committing by itself: the raw side of comparisons."""

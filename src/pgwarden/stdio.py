@@ -108,27 +108,34 @@ async def serve(
     drain: Callable[[float], Awaitable[None]],
     close: Callable[[], Awaitable[None]],
 ) -> None:
-    """Run a server until stdin ends, or SIGTERM or SIGINT asks to stop.
+    """Run a server until stdin ends, the client is gone, or a signal (SIGTERM, SIGINT, SIGHUP) asks to stop.
 
     Args:
         run: Serves until stdin ends.
         drain: Waits at most so many seconds for cancelled calls to end.
         close: Ends running statements and closes what is open.
     """
+    client_is_gone = False
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(_stop_on_signal, group.cancel_scope, drain, close)
             await run()
             group.cancel_scope.cancel()
+    except* (BrokenPipeError, ConnectionResetError):
+        client_is_gone = True
     finally:
         with anyio.CancelScope(shield=True):
+            await drain(_DRAIN)
             await close()
+    if client_is_gone:
+        # Neither the thread that reads stdin nor what is buffered for stdout can come to an end.
+        os._exit(0)
 
 
 async def _stop_on_signal(
     scope: anyio.CancelScope, drain: Callable[[float], Awaitable[None]], close: Callable[[], Awaitable[None]]
 ) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async for _ in signals:
             scope.cancel()
             with anyio.CancelScope(shield=True):
