@@ -56,7 +56,9 @@ async def _against_base(place: Stand, ours: Session, empty: Session, sql: str, r
             await raw()
             await empty.call("nothing")
 
-        samples = await interleaved({"raw psycopg": raw, BASE: base, OURS: partial(ours.query, sql)}, rounds)
+        # By themselves: a raw read just before the base would warm its connection.
+        show(await interleaved({"raw psycopg": raw, "empty tool": partial(empty.call, "nothing")}, rounds))
+        samples = await interleaved({BASE: base, OURS: partial(ours.query, sql)}, rounds)
     show(samples)
     ratio(f"{OURS} / ({BASE})", samples[OURS], samples[BASE], target)
 

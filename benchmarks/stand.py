@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,13 +39,13 @@ class Stand:
 
     @property
     def reader_url(self) -> str:
-        """URL of the role that may only SELECT, through the loopback port."""
-        return self.cluster.url("postgres", READER, tcp=True)
+        """URL of the role that may only SELECT."""
+        return self.cluster.url("postgres", READER, tcp=self.cluster.tcp)
 
     @property
     def admin_url(self) -> str:
         """URL of the superuser, who owns all tables."""
-        return self.cluster.url("postgres", tcp=True)
+        return self.cluster.url("postgres", tcp=self.cluster.tcp)
 
     def admin(self) -> psycopg.Connection[Any]:
         """Connect as superuser, each statement committing by itself."""
@@ -55,15 +57,17 @@ class Stand:
 
 
 @contextmanager
-def stand(*setup: str) -> Iterator[Stand]:
+def stand(*setup: str, tcp: bool = True) -> Iterator[Stand]:
     """Start a cluster, run statements in it as superuser, and remove it at the end.
 
     Args:
         setup: Statements, each committed by itself. The reader may read what they create.
+        tcp: Whether it is reached through a loopback port, which a restart changes, or through its socket.
     """
     root = Path(tempfile.mkdtemp(prefix="pgw-bench-"))
     root.chmod(0o711)  # PostgreSQL may run as another account, which has to get through
-    cluster = Cluster(root / "pg", find(), tcp=True, settings=SETTINGS)
+    cluster = Cluster(root / "pg", find(), tcp=tcp, settings=SETTINGS)
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # else nothing would be removed
     try:
         cluster.create()
         cluster.start()
@@ -76,6 +80,7 @@ def stand(*setup: str) -> Iterator[Stand]:
     finally:
         cluster.destroy()
         shutil.rmtree(root, ignore_errors=True)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _create_reader(connection: psycopg.Connection[Any], password: str) -> None:

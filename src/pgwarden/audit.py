@@ -39,6 +39,7 @@ class AuditLog:
         self.path = path
         self._files: tuple[int, int] | None = None
         self._end = -1
+        self._torn = False
         self._number = 0
         self._hash = GENESIS
 
@@ -97,6 +98,7 @@ class AuditLog:
         if size == self._end:
             return
         self._number, self._hash, self._end = 0, GENESIS, size
+        self._torn = size > 0 and os.pread(log, 1, size - 1) != b"\n"
         last = _last_line(log, size)
         if last is not None:
             self._hash = hashlib.sha256(last).hexdigest()
@@ -112,13 +114,14 @@ class AuditLog:
             self._number, self._hash = known
 
     def _write(self, log: int, line: bytes) -> None:
-        if self._end and os.pread(log, 1, self._end - 1) != b"\n":
+        if self._torn:
             line = b"\n" + line
         written = os.write(log, line)
         if written != len(line):
             os.ftruncate(log, self._end)
             raise OSError(28, "no space left")
         self._end += written
+        self._torn = False
 
 
 def verify(path: Path) -> Verification:

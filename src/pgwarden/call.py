@@ -1,4 +1,4 @@
-"""The one path of every call: policy -> rate -> arguments -> guard -> run -> format -> audit.
+"""The one path of every call: rate -> policy -> arguments -> guard -> run -> format -> audit.
 
 Each step but the last three is a pure decision. Whatever happens, one audit line is written: in `finally`, so that a
 cancelled call and a defect leave theirs too.
@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -44,7 +45,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_AUDITED_SQL = 4_000
+_AUDITED = 32
+"""Arguments of a call in its audit line at most; no tool has as many."""
+_AUDITED_CHARS = 4_000
+"""Characters of one of them."""
 _READ_AHEAD = 8
 """Values are shown clipped, so more bytes than the result may have are worth reading; this many times more."""
 
@@ -76,7 +80,7 @@ class _Record:
             "caller": caller,
             "tool": self.tool[:128],
             "tier": self.tier,
-            "arguments": {name[:128]: _redact(name, value) for name, value in self.arguments.items()},
+            "arguments": {name[:128]: _redact(name, value) for name, value in islice(self.arguments.items(), _AUDITED)},
             "kinds": list(self.kinds),
             "outcome": self.outcome,
             "code": self.code,
@@ -165,9 +169,9 @@ class CallPath:
             await asyncio.wait_for(self._idle.wait(), timeout_s)
 
     async def _answer(self, record: _Record, name: str, given: Mapping[str, Any]) -> Answer:
+        self._rate.take(self._caller)
         spec = self._find(name)
         record.tier = spec.tier.value
-        self._rate.take(self._caller)
         page, given = self._resume(spec, given)
         record.arguments = given
         values = _validate(spec, given)
@@ -339,8 +343,8 @@ def _redact(name: str, value: Any) -> Any:
     """Values of parameters are data, not a description of the call."""
     if name == "params" and isinstance(value, list):
         return f"{len(value)} values"
-    if isinstance(value, str) and len(value) > _AUDITED_SQL:
-        return f"{value[:_AUDITED_SQL]}…[{len(value)} characters]"
+    if isinstance(value, str) and len(value) > _AUDITED_CHARS:
+        return f"{value[:_AUDITED_CHARS]}…[{len(value)} characters]"
     if isinstance(value, str | int | float | bool) or value is None:
         return value
-    return dumps(value)[:_AUDITED_SQL]
+    return dumps(value)[:_AUDITED_CHARS]

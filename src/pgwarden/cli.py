@@ -10,6 +10,8 @@ from pathlib import Path
 from pgwarden import __version__
 from pgwarden.errors import WardenError
 
+_ENV_FILE = "file of PGWARDEN_ variables; the environment overrides it"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status: 0 done, 1 failed, 2 wrong usage or configuration."""
@@ -29,19 +31,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pgwarden", description="PostgreSQL for AI assistants, over MCP on stdio.")
     parser.add_argument("--version", action="version", version=f"pgwarden {__version__}")
-    parser.add_argument("--env-file", type=Path, help="file of PGWARDEN_ variables; the environment overrides it")
+    parser.add_argument("--env-file", type=Path, metavar="FILE", help=_ENV_FILE)
     parser.set_defaults(run=_serve)
     commands = parser.add_subparsers(metavar="command")
     serve = commands.add_parser("serve", help="serve on stdio (the default)")
-    serve.add_argument("--env-file", type=Path, default=argparse.SUPPRESS)
+    _add_env_file(serve)
     serve.set_defaults(run=_serve)
     demo = commands.add_parser("demo", help="show it at work on a throwaway database")
     demo.set_defaults(run=_demo)
     audit = commands.add_parser("audit", help="the audit log").add_subparsers(metavar="action", required=True)
     verify = audit.add_parser("verify", help="check that no line was changed, added or removed")
-    verify.add_argument("--path", type=Path, help="the log (default: the configured one)")
+    verify.add_argument("--path", type=Path, metavar="FILE", help="the log (default: the configured one)")
+    _add_env_file(verify)
     verify.set_defaults(run=_verify)
     return parser
+
+
+def _add_env_file(command: argparse.ArgumentParser) -> None:
+    # Suppressed, or the default of the command would undo what stands before it.
+    command.add_argument("--env-file", type=Path, metavar="FILE", default=argparse.SUPPRESS, help=_ENV_FILE)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -66,5 +74,5 @@ def _verify(arguments: argparse.Namespace) -> int:
     if found.problem:
         print(f"{path}: {found.problem} ({found.lines} lines before it hold)")
         return 1
-    print(f"{path}: {found.lines} lines, unbroken")
+    print(f"{path}: {found.lines} line{'' if found.lines == 1 else 's'}, unbroken")
     return 0

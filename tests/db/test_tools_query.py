@@ -131,7 +131,7 @@ async def test_the_time_limit_of_the_call_holds(nasty_url: str) -> None:
 
 
 async def _explained(caller: Caller, canonical: str, parameters: int = 0, **arguments: Any) -> Report:
-    return await caller.report(query.explain_query, sql="", verdict=select(canonical, parameters), **arguments)
+    return await caller.report(query.explain_query, sql=canonical, verdict=select(canonical, parameters), **arguments)
 
 
 async def test_a_plan_is_a_tree_of_one_line_nodes(nasty_url: str) -> None:

@@ -94,6 +94,13 @@ def test_csv_tells_null_from_empty() -> None:
     assert render_rows(table((None, "")), "csv", CAPS).body == 'a,b\n,""'
 
 
+def test_json_spends_nothing_on_the_indentation_of_json() -> None:
+    """Line breaks and what is around them go; blanks in strings and between tokens of a line stay as written."""
+    cell = '{\n  "a  b" : [1,\r\n\t2],\n  "c": " "\n}\n'
+    body = render_rows(table((cell,), types=("json",)), "json", CAPS).body
+    assert '[{"a  b" : [1,2],"c": " "}]' in body
+
+
 @pytest.mark.parametrize(
     ("kind", "cell", "expected"),
     [

@@ -183,7 +183,8 @@ def _hooks(sections: Sections, stored: _Stored, functions: Mapping[int, Function
     opclasses: dict[int, list[int]] = {}
     for source, target, function, implicit, source_text, target_text, target_name in sections.get("casts", ()):
         types = _own(source, target)
-        spelled = frozenset() if implicit or types else frozenset({target_text, target_name})
+        elements = frozenset({target_text.removesuffix("[]"), target_name.lstrip("_")})
+        spelled = frozenset() if implicit or types else elements
         yield Hook(f"the cast from {source_text} to {target_text}", types, frozenset({function}), spelled)
     for oid, name, type_, called in sections.get("opclasses", ()):
         opclasses[oid] = called

@@ -17,8 +17,10 @@ from psycopg.types.string import TextLoader
 from pgwarden.errors import ArgumentError
 from pgwarden.results import Cell
 
-CHUNK_ROWS = 8
+CHUNK_ROWS = 4
 """Rows that libpq hands out at once: few, so that wide rows do not fill memory; more are hardly faster."""
+_WIDE = 16_384
+"""Bytes from which on a row is loaded by itself: then at most one is in memory twice."""
 
 
 def _text_adapters() -> AdaptersMap:
@@ -74,6 +76,7 @@ class Collector:
         self._bounded = bounded
         self._max_bytes = max_bytes
         self._bytes = 0
+        self._step = 1
         self._transformer = Transformer(_Adaptation())
         self.names: list[str] = []
         self.types: list[int] = []
@@ -88,8 +91,12 @@ class Collector:
         if (count := result.ntuples) == 0:
             return True
         self._transformer.set_pgresult(result, set_loaders=first)
-        self.rows += self._transformer.load_rows(0, count, tuple)
-        self._cut_bytes(count)
+        start = 0
+        while start < count and self.truncated is None:
+            stop = min(start + self._step, count)
+            self.rows += self._transformer.load_rows(start, stop, tuple)
+            self._cut_bytes(stop - start)
+            start = stop
         self._cut_rows()
         return self.truncated is None or (self._bounded and self.truncated == "rows")
 
@@ -102,10 +109,11 @@ class Collector:
         if self._max_bytes is None:
             return
         start = len(self.rows) - count
-        size = _size(chain.from_iterable(islice(self.rows, start, None)))
+        size = _size(chain.from_iterable(islice(self.rows, start, None)), copy=self._step > 1)
+        self._step = 1 if size > _WIDE * count else CHUNK_ROWS
         if self._bytes + size > self._max_bytes:
             while self._bytes <= self._max_bytes and start < len(self.rows):
-                self._bytes += _size(iter(self.rows[start]))
+                self._bytes += _size(self.rows[start], copy=False)
                 start += 1
             keep = max(start - (self._bytes > self._max_bytes), 1)
             del self.rows[keep:]
@@ -118,6 +126,7 @@ class Collector:
             self.truncated = "rows"
 
 
-def _size(cells: Iterable[Cell]) -> int:
-    text = "".join(filter(None, cells))
-    return len(text) if text.isascii() else len(text.encode())
+def _size(cells: Iterable[Cell], *, copy: bool) -> int:
+    """Return the bytes of values; a copy of all at once is the quickest way, where they are small."""
+    texts = ["".join(filter(None, cells))] if copy else filter(None, cells)
+    return sum(len(text) if text.isascii() else len(text.encode()) for text in texts)

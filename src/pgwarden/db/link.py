@@ -4,16 +4,18 @@ A read goes out as one batch of the extended protocol, in which the server refus
 
     BEGIN READ ONLY; settings; SAVEPOINT; the statement; sync    the answer that the caller waits for
     ROLLBACK; sync                                               runs whether or not the statement failed
-    DISCARD ALL; sync                                            its answer is owed: collected before the next use
+    DISCARD ALL; sync                                            these answers are owed: collected before the next use
 
-The savepoint makes the transaction's mode final: after it nothing can turn READ ONLY off. Nobody waits for the reset;
-a connection whose reset failed is closed. Without pipelining the same steps go one after another, and the reset is
+The savepoint makes the transaction's mode final: after it nothing can turn READ ONLY off. Nobody waits for the end of
+the transaction and the reset, which saves a wake-up a read; a connection where one failed is closed. Without pipelining the same steps go one after another, and the reset is
 still owed. Where a cap ends the taking of rows the statement is cancelled by `settle`, which nobody waits for either.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +25,7 @@ import psycopg
 from psycopg import generators
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
-from psycopg.waiting import wait_async
+from psycopg.waiting import Wait, wait_async
 
 from pgwarden.db.cursor import CHUNK_ROWS, Collector
 from pgwarden.db.errors import ServerMessage, server_message
@@ -32,12 +34,20 @@ _BEGIN = b"BEGIN READ ONLY"
 _SAVEPOINT = b"SAVEPOINT pgwarden"
 _ROLLBACK = b"ROLLBACK"
 _RESET = b"DISCARD ALL"
+_BATCH_OWES = 4
+"""ROLLBACK, sync, DISCARD ALL, sync."""
 _WAKE_S = 1.0
 """How often a wait looks whether its socket was closed under it, in seconds."""
 _CHUNKS_SINCE = 170_000
 """The libpq that can hand out several rows at once; older ones come with a psycopg that was built from source."""
 _CANCEL_S = 1.0
 """Seconds that the server has to take a request to cancel."""
+
+MAX_GROWTH = 256 << 20
+"""Bytes that this process may grow by until a chunk of rows is complete: libpq keeps all of it, more than once."""
+_TOO_LARGE = ServerMessage(
+    "54000", "The rows are too large to be taken in.", hint="Select parts of the values, for example left(x, 1000)."
+)
 
 _ROWS = frozenset({ExecStatus.TUPLES_OK, ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE})
 _FAILED = frozenset({ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE})
@@ -78,7 +88,7 @@ class Link:
         self._connection = connection
         self._pgconn: PGconn = connection.pgconn
         self._stopped = False
-        self._owed = False
+        self._owed = 0
         self.pipelined = pipelined
         self.born = self.used = time.monotonic()
         self.generation = 0
@@ -121,6 +131,10 @@ class Link:
             error: ServerMessage | None = await self._wait(run)
         except psycopg.Error as exc:
             raise BrokenError(str(exc)) from None
+        except Exception:
+            # A defect in the middle of an answer: the rest of it must not become someone else's.
+            self.close()
+            raise
         if error is not None and error.lost:
             raise BrokenError(error.message, error.sqlstate)
         return error
@@ -134,15 +148,17 @@ class Link:
             Whether the link can be used.
         """
         try:
-            async with asyncio.timeout(timeout_s):
-                clean = await self._wait(self._collect_owed()) if self._owed else True
+            self._collect_here()
+            if self._owed:
+                async with asyncio.timeout(timeout_s):
+                    await self._wait(self._collect_owed())
             for _ in range(2):
                 # The first look takes a farewell of the server in, the second finds the end behind it.
                 self._pgconn.consume_input()
                 self._pgconn.is_busy()
         except (psycopg.Error, TimeoutError):
             return False
-        return clean and not self.broken
+        return self._pgconn.transaction_status == TransactionStatus.IDLE and not self.broken
 
     async def settle(self, timeout_s: float) -> bool:
         """End a statement of which no more rows are wanted. Returns whether the link can be used again.
@@ -200,15 +216,15 @@ class Link:
         for after in (_ROLLBACK, _RESET):
             self._send(Step(after))
             self._pgconn.pipeline_sync()
-        self._owed = True
+        self._owed = _BATCH_OWES
         yield from generators.send(self._pgconn)
         error = None
         for _ in steps[:-1]:
             error = error or _early((yield from generators.fetch_many(self._pgconn)))
         error = error or (yield from self._rows(collector))
         if not self._stopped and not self.broken:
-            # The statement, if it was skipped; the sync behind it; the ROLLBACK and the sync behind that.
-            yield from self._answers(4 if error is not None and error.early else 3)
+            # The statement, if it was skipped, and the sync behind it.
+            yield from self._answers(2 if error is not None and error.early else 1)
         return error
 
     def _one_by_one(self, steps: Sequence[Step], collector: Collector) -> _Wait:
@@ -233,7 +249,10 @@ class Link:
         else:
             self._pgconn.set_single_row_mode()
         error = None
-        while (result := (yield from generators.fetch(self._pgconn))) is not None:
+        while (result := (yield from self._fetch())) is not None:
+            if result is _TOO_LARGE:
+                self.close()
+                return _TOO_LARGE
             if result.status in _ROWS:
                 if not collector.take(result):
                     self._stopped = result.status != ExecStatus.TUPLES_OK
@@ -247,12 +266,28 @@ class Link:
                 error = error or _error([result])
         return error
 
+    def _fetch(self) -> _Wait:
+        """Take the next result as psycopg's `fetch` does, or _TOO_LARGE where it takes too much memory before it ends.
+
+        What is seen is whole rows: one, of 1 GB at most, is always taken in.
+        """
+        before = 0
+        while self._pgconn.is_busy():
+            while not (yield Wait.R):
+                pass
+            self._pgconn.consume_input()
+            if before and _resident() - before > MAX_GROWTH:
+                return _TOO_LARGE
+            before = before or _resident()
+        return self._pgconn.get_result()
+
     def _rest(self) -> _Wait:
         """Read away what a cancelled statement has still sent, then end its transaction."""
-        while (yield from generators.fetch(self._pgconn)) is not None:
-            pass
+        while (result := (yield from self._fetch())) is not None:
+            if result is _TOO_LARGE:
+                raise psycopg.OperationalError(_TOO_LARGE.message)
         if self.pipelined:
-            yield from self._answers(3)
+            yield from self._answers(1)
         else:
             yield from self._finish()
 
@@ -263,7 +298,7 @@ class Link:
         yield from self._answers(1)
         self._send(Step(_RESET))
         yield from generators.send(self._pgconn)
-        self._owed = True
+        self._owed = 1
 
     def _answers(self, count: int) -> _Wait:
         """Take that many answers, of which none may be an error."""
@@ -272,10 +307,29 @@ class Link:
             if error is not None:
                 raise psycopg.OperationalError(error.message)
 
+    def _collect_here(self) -> None:
+        """Take what has arrived of the owed answers: mostly all of them, and then nothing has to be set up to wait."""
+        if self._owed:
+            self._pgconn.consume_input()
+        while self._owed and not self._pgconn.is_busy():
+            result = self._pgconn.get_result()
+            if result is None or result.status == ExecStatus.PIPELINE_SYNC:
+                self._owed -= 1
+            elif result.status in _FAILED:
+                raise psycopg.OperationalError(server_message(result).message)
+
     def _collect_owed(self) -> _Wait:
-        yield from self._answers(2 if self.pipelined else 1)
-        self._owed = False
-        return self._pgconn.transaction_status == TransactionStatus.IDLE
+        yield from self._answers(self._owed)
+        self._owed = 0
+
+
+def _resident() -> int:
+    """Return the bytes of memory that this process has; its highest yet where the system does not tell."""
+    try:
+        with open("/proc/self/statm", "rb", buffering=0) as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _error(results: Sequence[PGresult]) -> ServerMessage | None:

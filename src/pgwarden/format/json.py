@@ -7,6 +7,7 @@ and jsonb as they are. Everything else (numeric, bigger integers, timestamps, ar
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from pgwarden.format.caps import Caps, Rendered, clip
 from pgwarden.results import Rows
 
 _SAFE = 2**53
+_BREAK = re.compile(r"[\r\n]")
 _quote = json.encoder.encode_basestring
 
 
@@ -67,8 +69,8 @@ def _boolean(cell: str) -> str:
 
 
 def _raw(cell: str) -> str:
-    # json keeps the writer's line breaks; JSON strings cannot hold a bare one, so this touches white space only.
-    return cell.replace("\r", " ").replace("\n", " ")
+    # json keeps the writer's lines; JSON strings cannot hold a bare break, so what is around one is white space only.
+    return "".join(line.strip(" \t") for line in _BREAK.split(cell)) if _BREAK.search(cell) else cell
 
 
 def _identity(cell: str) -> str:

@@ -44,3 +44,8 @@ UNRESERVED_SYNTAX: Final = words("""
     delete merge set absent conditional unconditional keys cycle breadth no standalone strip whitespace
     normalized nfc nfd nfkc nfkd operator key share skip locked nowait explain""")
 """Words that mean something in a query and can be names as well."""
+
+CALLED_BY_SYNTAX: Final = words("""
+    timezone extract date_part position overlay substring btrim ltrim rtrim overlaps like_escape similar_escape
+    similar_to_escape normalize is_normalized pg_collation_for xmlexists""")
+"""Functions of pg_catalog that are called without their names: `AT TIME ZONE`, `EXTRACT(... FROM x)`, `TRIM(x)`."""

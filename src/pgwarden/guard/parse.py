@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pgwarden.guard import canonical, explain, names, show, skeleton, tree, types
 from pgwarden.guard.lexer import Kind, Token, lex
 from pgwarden.guard.parsed import Name, Parsed
 from pgwarden.guard.rules import TOKEN_RULES, TREE_RULES, first_verb, one_statement
 from pgwarden.guard.stream import Stream
 from pgwarden.guard.verdict import Form
+
+MAX_PARAMETERS: Final = 65_535
+"""What the protocol can carry."""
 
 
 def read(sql: str) -> Parsed:
@@ -47,7 +52,7 @@ def _judge(tokens: list[Token]) -> tuple[Stream, names.Names]:
 def _parsed(
     text: str, form: Form, kinds: tuple[str, ...], tokens: list[Token], judged: tuple[Stream, names.Names] | None
 ) -> Parsed:
-    numbers = [int(token.text[1:]) for token in tokens if token.kind is Kind.PARAMETER]
+    numbers = [_number(token) for token in tokens if token.kind is Kind.PARAMETER]
     none: frozenset[Name] = frozenset()
     if judged is None:
         return Parsed(text, form, kinds, max(numbers, default=0), none, none, frozenset(), none, none)
@@ -63,3 +68,11 @@ def _parsed(
         operators=found.operators,
         types=types.named(stream, found.types, found.calls),
     )
+
+
+def _number(parameter: Token) -> int:
+    """Return the number of a `$n`. Whoever makes one value for each of them needs it bounded, as PostgreSQL does."""
+    digits = parameter.text[1:].lstrip("0")
+    if not digits or len(digits) > len(str(MAX_PARAMETERS)) or int(digits) > MAX_PARAMETERS:
+        raise Refused("invalid_sql", f"Parameters are $1 to ${MAX_PARAMETERS}.", "Number them from $1 without gaps.")
+    return int(digits)

@@ -19,6 +19,7 @@ from functools import cached_property, lru_cache
 
 from pgwarden.guard.catalog import TEMP, Catalog, Function, Relation
 from pgwarden.guard.functions import ALLOWED
+from pgwarden.guard.keywords import CALLED_BY_SYNTAX
 from pgwarden.guard.parsed import Name, Parsed, Refused
 from pgwarden.guard.relations import DENIED
 
@@ -104,6 +105,7 @@ class _Check:
         self._attributes()
         self._operators()
         self._hooks()
+        self._syntax()
         return Resolved(tuple(sorted(set(relations))), tuple(sorted(set(called))))
 
     # Which functions may run
@@ -217,6 +219,13 @@ class _Check:
             if bad is not None and hook.types <= self._occurring and self._is_spelled(hook.spelled):
                 self._refuse_function(bad, f"{hook.what[0].upper()}{hook.what[1:]} calls")
 
+    def _syntax(self) -> None:
+        """Refuse everything where syntax, which always looks in pg_catalog, may find what a superuser put there."""
+        for name in sorted(CALLED_BY_SYNTAX):
+            for function in self._catalog.functions_named(Name("pg_catalog", name)):
+                if not self._acceptable(function.oid):
+                    self._refuse_function(function.oid, "Syntax may call")
+
     def _is_spelled(self, spelled: frozenset[str]) -> bool:
         return not spelled or any(self._may_cast_to(name, spelled) for name in self._parsed.types)
 
@@ -226,8 +235,12 @@ class _Check:
         own = list(catalog.types_named(name))
         if any(catalog.type_names.get(t.base, "").removesuffix("[]") in spelled for t in own):
             return True
-        if name.schema in ("", "pg_catalog") and catalog.is_builtin_type(_ALIASES.get(name.name, name.name)):
-            return name.name in spelled or _ALIASES.get(name.name) in spelled
+        if name.schema in ("", "pg_catalog"):
+            element = name.name.lstrip("_")  # `_x` is the array of x.
+            if not spelled.isdisjoint({name.name, element, _ALIASES.get(name.name), _ALIASES.get(element)}):
+                return True
+            if catalog.is_builtin_type(_ALIASES.get(element, element)):
+                return False
         # The fields of a row type are cast one by one. What is neither does not exist.
         return not own and catalog.may_be_row_type(name)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from pgwarden.guard import calls, keywords
@@ -11,6 +11,29 @@ from pgwarden.guard.parsed import Name
 from pgwarden.guard.stream import Stream
 
 _CASTS: Final = keywords.words("cast xmlserialize json_serialize json_value json_query json_table")
+_BY_SYNTAX: Final[Mapping[str, tuple[str, ...]]] = {
+    "bigint": ("int8",),
+    "bit": ("bit", "varbit"),
+    "boolean": ("bool",),
+    "char": ("bpchar", "varchar"),
+    "character": ("bpchar", "varchar"),
+    "dec": ("numeric",),
+    "decimal": ("numeric",),
+    "double": ("float8",),
+    "float": ("float4", "float8"),
+    "int": ("int4",),
+    "integer": ("int4",),
+    "interval": ("interval",),
+    "national": ("bpchar", "varchar"),
+    "nchar": ("bpchar", "varchar"),
+    "numeric": ("numeric",),
+    "real": ("float4",),
+    "smallint": ("int2",),
+    "time": ("time", "timetz"),
+    "timestamp": ("timestamp", "timestamptz"),
+    "varchar": ("varchar",),
+}
+"""The types that key words stand for, as pg_type has them; what follows a word decides between several."""
 _BEFORE_A_STRING: Final = keywords.RESERVED | keywords.NAMES_FUNCTION | keywords.UNRESERVED_SYNTAX
 
 
@@ -38,26 +61,25 @@ def named(stream: Stream, found: Mapping[int, int], calls_at: Mapping[int, Name]
         found: What `find` returned.
         calls_at: Calls by the index of their name's last part: `f(1) 'x'` is a constant of type f with a modifier.
     """
-    names = {_name(stream, start, end) for start, end in found.items()}
+    names = {name for start, end in found.items() for name in _meant(stream, start, end)}
     for index in range(stream.size - 1):
         if not stream.is_kind(index + 1, Kind.STRING):
             continue
         if stream.is_name(index) and stream.words[index] not in keywords.RESERVED:
-            names.add(_name(stream, stream.chain_start(index), index))
-        elif stream.marks[index] == ")":
-            names.add(calls_at.get(stream.partner[index] - 1))
-    return frozenset(name for name in names if name)
+            names.update(_meant(stream, stream.chain_start(index), index))
+        elif stream.marks[index] == ")" and (name := calls_at.get(stream.partner[index] - 1)):
+            names.add(name)
+    return frozenset(names)
 
 
-def _name(stream: Stream, start: int, end: int) -> Name | None:
-    """Return the type's name as the catalog has it, or None for a key word that is a type by syntax."""
+def _meant(stream: Stream, start: int, end: int) -> Iterator[Name]:
+    """Yield the names as the catalog has them: several for a key word that is a type by syntax, none for SETOF."""
     first = stream.tokens[start]
     if start == end and first.kind is Kind.WORD:
         if first.value in keywords.SYNTAX_CALLS or (first.value == "double" and stream.value(end + 1) == "precision"):
-            return None
-        if first.value == "setof":
-            return None
-    return Name(stream.value(end - 2) if end > start else "", stream.value(end))
+            yield from (Name("pg_catalog", name) for name in _BY_SYNTAX.get(first.value, ()))
+            return
+    yield Name(stream.value(end - 2) if end > start else "", stream.value(end))
 
 
 def _follows_a_cast(stream: Stream, index: int) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Facts = Mapping[str, Any]
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 
 MAX_VALUES = 40
 """Values of an enum that are shown."""
@@ -58,6 +61,8 @@ def _headline(table: Facts) -> Iterator[str]:
         yield f"inherits {', '.join(table['inherits'])}"
     if "inherited_by" in table:
         yield f"inherited by {', '.join(table['inherited_by'])}"
+    if "readable" in table:
+        yield "this role may not read it"
     if "row_security" in table:
         yield "row security is on: a role may see only some rows"
 
@@ -69,7 +74,7 @@ def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
 
 
 def _column(column: Facts, foreign: Mapping[str, str]) -> str:
-    parts = [column["name"], column["type"]]
+    parts = [column.get("quoted", column["name"]), column["type"]]
     if "collation" in column:
         parts.append(f"collate {column['collation']}")
     if "not_null" in column:
@@ -100,10 +105,15 @@ def _type_detail(column: Facts) -> str:
 
 def _single_references(keys: Sequence[Facts]) -> dict[str, str]:
     return {
-        key["columns"][0]: f"{key['references']}.{key['to'][0]}"
+        key["columns"][0]: f"{key['references']}.{_quoted(key['to'][0])}"
         for key in keys
         if "references" in key and len(key["columns"]) == 1
     }
+
+
+def _quoted(name: str) -> str:
+    # Key words are not known here; nobody reads `t.select` as anything else.
+    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
 
 
 def _key(key: Facts) -> str:
@@ -111,7 +121,7 @@ def _key(key: Facts) -> str:
 
 
 def _referrer(key: Facts) -> str:
-    return f"{key['table']} ({', '.join(key['columns'])}) -> ({', '.join(key['to'])})"
+    return f"{key['table']} ({', '.join(map(_quoted, key['columns']))}) -> ({', '.join(map(_quoted, key['to']))})"
 
 
 def _index(index: Facts) -> str:

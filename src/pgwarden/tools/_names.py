@@ -70,16 +70,42 @@ async def check_found(ctx: Context, texts: Sequence[str], found: Sequence[tuple[
             raise await _not_found(ctx, text)
 
 
-async def resolve(ctx: Context, text: str) -> int:
+async def resolve(ctx: Context, text: str, schema: str = "") -> int:
     """Return the oid of the table that a name means.
+
+    Args:
+        ctx: The call.
+        text: The name as the caller wrote it.
+        schema: Where it must be; empty: wherever its own schema or the search path says.
 
     Raises:
         ArgumentError: see check_found.
         NotFoundError: see check_found.
     """
-    found = await ctx.db.json("resolve_tables", lookup([text]))
+    params = lookup([text])
+    if schema:
+        names = [name for nsp, name in zip(params["schemas"], params["names"], strict=True) if nsp in (None, schema)]
+        params = {"idx": [0] * len(names), "schemas": [schema] * len(names), "names": names}
+    found = await ctx.db.json("resolve_tables", params)
+    if not found and schema:
+        raise await _not_found(ctx, text, schema)
     await check_found(ctx, [text], [(index, ref) for index, _, ref in found])
     return int(found[0][1])
+
+
+async def near_missing(ctx: Context, relations: Sequence[str]) -> list[str]:
+    """Return tables, quoted, with names like the first relation of a statement that does not exist; empty where all do.
+
+    Args:
+        ctx: The call.
+        relations: As the guard names them: `schema.name` where it knows the relation, else as written; never folded.
+    """
+    if not relations:
+        return []
+    found = await ctx.db.json("resolve_tables", lookup(relations))
+    exact = {(index, ref.replace('"', "")) for index, _, ref in found}
+    missing = [text for index, text in enumerate(relations) if (index, text.replace('"', "")) not in exact]
+    return list((await _near(ctx, missing[0]))["tables"]) if missing else []
 
 
 async def check_schema(ctx: Context, schema: str) -> None:
@@ -101,16 +127,33 @@ def trigrams(text: str) -> list[str]:
     return sorted({word[at : at + 3] for word in words for at in range(len(word) - 2)})
 
 
-async def _not_found(ctx: Context, text: str) -> NotFoundError:
-    schema, name = readings(text.strip())[0]
-    if schema is None and "." in text:
-        schema, _, name = text.partition(".")
-    near = await ctx.db.json("names_like", {"schema": schema or "", "grams": trigrams(name)})
-    if schema and not near["schema"] and not near["tables"]:
-        return _no_schema(schema, near)
+async def _near(ctx: Context, text: str, schema: str = "") -> dict[str, Any]:
+    """Return what the block names_like finds for a name that does not exist, and the `asked` schema."""
+    asked, name = readings(text.strip())[0]
+    if asked is None and "." in text:
+        asked, _, name = text.partition(".")
+    asked = schema or asked or ""
+    return {"asked": asked, **await ctx.db.json("names_like", {"schema": asked, "grams": trigrams(name)})}
+
+
+async def _not_found(ctx: Context, text: str, schema: str = "") -> NotFoundError:
+    near = await _near(ctx, text, schema)
+    if near["asked"] and not near["schema"] and not near["tables"]:
+        return _no_schema(near["asked"], near)
     tables = near["tables"]
-    hint = f"Did you mean {' or '.join(tables)}?" if tables else "list_tables and search_objects find tables."
-    return NotFoundError(f"There is no table or view {text}.", hint=hint, details={"near": tables} if tables else None)
+    hint = "list_tables and search_objects find tables."
+    if tables:
+        hint = did_you_mean_tables(tables)
+    elif named := {name for _, name in readings(text.strip())}.intersection(near["schemas"]):
+        hint = f"{min(named)} is a schema; list_tables shows what is in it."
+    where = f" in schema {schema}" if schema else ""
+    details = {"near": tables} if tables else None
+    return NotFoundError(f"There is no table or view {text}{where}.", hint=hint, details=details)
+
+
+def did_you_mean_tables(tables: Sequence[str]) -> str:
+    """Return the hint that names tables."""
+    return f"Did you mean {' or '.join(tables)}?"
 
 
 def _no_schema(schema: str, known: Mapping[str, Any]) -> NotFoundError:

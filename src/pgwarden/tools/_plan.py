@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Node = Mapping[str, Any]
@@ -13,6 +14,11 @@ FEW_ROWS = 100
 """Rows below which a misestimate does not matter."""
 COSTLY_SCAN = 1_000.0
 """Cost of a filtered sequential scan from which it is worth a warning: about 100,000 narrow rows."""
+MEMBERS = 10
+"""Members of an Append up to which all are shown."""
+COSTLIEST = 5
+"""Members that are shown where there are more."""
+MAX_WARNINGS = 10
 SELECTIVE = 10
 """A scan that reads this many times the rows that it keeps asks for an index."""
 
@@ -59,7 +65,9 @@ def as_tree(plan: Mapping[str, Any], *, buffers: bool = False) -> str:
 
 def warnings(plan: Mapping[str, Any]) -> list[str]:
     """Return what is suspicious: estimates that are far off, spills to disk, selective scans of whole tables."""
-    return [warning for node in _walk(plan["Plan"]) for warning in _suspicions(node)]
+    found = [warning for node in _walk(plan["Plan"]) for warning in _suspicions(node)]
+    more = len(found) - MAX_WARNINGS
+    return [*found[:MAX_WARNINGS], f"... and {more:,} more of this kind"] if more > 0 else found
 
 
 def _node(node: Node, depth: int, buffers: bool) -> Iterator[str]:
@@ -68,8 +76,37 @@ def _node(node: Node, depth: int, buffers: bool) -> Iterator[str]:
     yield f"{indent}{subplan}{_title(node)}  ({', '.join(_figures(node))})"
     for line in _details(node, buffers):
         yield f"{indent}    {line}"
-    for child in node.get("Plans", ()):
-        yield from _node(child, depth + 1, buffers)
+    children = node.get("Plans", ())
+    members = [child for child in children if child.get("Parent Relationship") == "Member"]
+    hidden = _hidden(members)
+    for child in children:
+        if id(child) not in hidden:
+            yield from _node(child, depth + 1, buffers)
+    if hidden:
+        yield f"{indent}  {_summed_up([child for child in members if id(child) in hidden])}"
+
+
+def _hidden(members: Sequence[Node]) -> set[int]:
+    """Return the ids of the members that are only summed up: of many partitions a few tell as much as all."""
+    if len(members) <= MEMBERS:
+        return set()
+    by_cost = sorted(members, key=lambda node: (-_spent(node), -node["Total Cost"]))
+    return {id(node) for node in by_cost[COSTLIEST:]}
+
+
+def _spent(node: Node) -> float:
+    return float(node.get("Actual Total Time", 0) * node.get("Actual Loops", 0))
+
+
+def _summed_up(members: Sequence[Node]) -> str:
+    kinds = Counter(node["Node Type"] for node in members).most_common()
+    estimated = f"est {sum(node['Plan Rows'] for node in members):,}"
+    if "Actual Loops" in members[0]:
+        actual = sum(node["Actual Rows"] * node["Actual Loops"] for node in members)
+        figures = f"rows {_count(actual)} of {estimated}, {sum(map(_spent, members)):.2f} ms"
+    else:
+        figures = f"rows {estimated}"
+    return f"... {len(members):,} cheaper ones: {', '.join(f'{count:,} {kind}' for kind, count in kinds)}  ({figures})"
 
 
 def _title(node: Node) -> str:

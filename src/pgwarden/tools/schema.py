@@ -5,7 +5,8 @@ Each asks one named block of db/sql/schema*.sql in one round trip; only errors t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -13,7 +14,7 @@ from pydantic import Field
 from pgwarden.catalogue import Tier, tool
 from pgwarden.context import Context
 from pgwarden.errors import ArgumentError, NotFoundError
-from pgwarden.results import Column, Report, Rows
+from pgwarden.results import Cell, Column, Report, Rows
 from pgwarden.tools import _describe, _joins, _names
 
 SCOPE = "database:read"
@@ -27,6 +28,9 @@ REFERRERS = 100
 """Foreign keys of other tables that describe_table shows for a table."""
 PATHS = 5
 """Ways that find_join_path shows."""
+MAX_HOPS = 10
+UNREADABLE_NAMES = 10
+"""Tables without the right to read them that list_tables names."""
 
 Kind = Literal["table", "partitioned", "partition", "view", "matview", "foreign"]
 Section = Literal[
@@ -70,7 +74,8 @@ async def list_tables(ctx: Context, schema: str = "", filter: Filter = "", kinds
         "kinds": list(kinds or ()),
         "summarise_above": NO_SUMMARY if narrowed else SUMMARISE_ABOVE,
     }
-    rows = await _page(ctx, "list_tables", params, {"after_schema": 0, "after_name": 1}, shown=6)
+    key = {"after_schema": 0, "after_name": 1}
+    rows = await _page(ctx, "list_tables", params, key, shown=6, notes=lambda found: _left_out(found, bool(ctx.page)))
     if rows.rows and rows.rows[0][1] is None:
         return _schemas_summed_up(rows)
     return await _checked(ctx, rows, schema)
@@ -99,15 +104,15 @@ async def describe_table(
 @tool(tier=Tier.READ, scope=SCOPE, paged=PAGE)
 async def list_indexes(ctx: Context, schema: str = "", table: Table = "", filter: Filter = "") -> Rows:
     """List indexes: definition, validity, scans since statistics were reset, bytes."""
-    params = {"schema": schema, "filter": filter, "oids": await _oids(ctx, table)}
+    params = {"schema": schema, "filter": filter, "oids": await _oids(ctx, table, schema)}
     rows = await _page(ctx, "list_indexes", params, {"after_schema": 0, "after_name": 1}, shown=9)
     return await _checked(ctx, rows, schema)
 
 
 @tool(tier=Tier.READ, scope=SCOPE, paged=PAGE)
 async def list_constraints(ctx: Context, schema: str = "", table: Table = "", filter: Filter = "") -> Rows:
-    """List constraints of tables."""
-    params = {"schema": schema, "filter": filter, "oids": await _oids(ctx, table)}
+    """List keys, checks and exclusions of tables; NOT NULL is in describe_table."""
+    params = {"schema": schema, "filter": filter, "oids": await _oids(ctx, table, schema)}
     key = {"after_schema": 0, "after_table": 1, "after_name": 2}
     return await _checked(ctx, await _page(ctx, "list_constraints", params, key, shown=7), schema)
 
@@ -131,13 +136,13 @@ async def object_tree(ctx: Context, schema: str = "", filter: Filter = "") -> Re
 @tool(tier=Tier.READ, scope=SCOPE, paged=50)
 async def search_objects(ctx: Context, query: Annotated[str, Field(min_length=1)], schema: str = "") -> Rows:
     """Find tables, columns, functions, types, indexes and schemas by name or comment; finds misspelt names too."""
-    words = query.lower().split()
-    if not words or "\0" in query:
-        raise ArgumentError("The query is empty.")
+    text = " ".join(query.lower().split())
+    if not text or "\0" in text:
+        raise ArgumentError("The query is empty.", hint="Give words of a name or comment.")
     offset = ctx.page["offset"] if ctx.page else 0
     params = {
-        "query": " ".join(words),
-        "words": words,
+        "query": text,
+        "words": [word for word in re.split(r"[\s.]+", text) if word] or [text],
         "grams": _names.trigrams(query),
         "schema": schema,
         "limit": ctx.max_rows + 1,
@@ -150,7 +155,7 @@ async def search_objects(ctx: Context, query: Annotated[str, Field(min_length=1)
 
 @tool(tier=Tier.READ, scope=SCOPE)
 async def find_join_path(
-    ctx: Context, from_table: Table, to_table: Table, max_hops: Annotated[int, Field(ge=1, le=10)] = 6
+    ctx: Context, from_table: Table, to_table: Table, max_hops: Annotated[int, Field(ge=1, le=MAX_HOPS)] = 6
 ) -> Report:
     """Find the shortest joins between two tables over foreign keys."""
     both = [from_table, to_table]
@@ -160,8 +165,9 @@ async def find_join_path(
     paths = _joins.shortest_paths(found["edges"], start, end, PATHS)
     if not paths:
         raise NotFoundError(
-            f"No foreign keys lead from {start_ref} to {end_ref} within {max_hops} hops.",
-            hint="They may be related without a declared key: compare columns with search_objects.",
+            f"No foreign keys lead from {start_ref} to {end_ref} within {max_hops} hop{'' if max_hops == 1 else 's'}.",
+            hint=(f"There may be a longer way: max_hops={MAX_HOPS}. Or t" if max_hops < MAX_HOPS else "T")
+            + "hey may be related without a declared key: compare columns with search_objects.",
             code="no_path",
         )
     joins = [_joins.as_sql(start_ref, path) for path in paths]
@@ -212,11 +218,19 @@ def _caps(ctx: Context) -> dict[str, Any]:
     return {"limit": ctx.max_rows, "max_bytes": ctx.max_bytes, "timeout_s": ctx.timeout_s}
 
 
-async def _page(ctx: Context, block: str, params: Mapping[str, Any], key: Mapping[str, int], *, shown: int) -> Rows:
+async def _page(
+    ctx: Context,
+    block: str,
+    params: Mapping[str, Any],
+    key: Mapping[str, int],
+    *,
+    shown: int,
+    notes: Callable[[Sequence[tuple[Cell, ...]]], Iterable[str]] = lambda found: (),
+) -> Rows:
     """Read a page that starts after the last row of the one before.
 
     `key` maps the block's parameters to the columns that say where a page ended; the block's last column is the total,
-    and columns from `shown` on are not shown.
+    and columns from `shown` on are not shown, but there for `notes`.
     """
     after = ctx.page["after"] if ctx.page else {name: "0" if name == "after_oid" else "" for name in key}
     found = await ctx.db.query(block, {**params, **after, "limit": ctx.max_rows + 1}, **_caps(ctx))
@@ -230,8 +244,18 @@ async def _page(ctx: Context, block: str, params: Mapping[str, Any], key: Mappin
         found.truncated,
         next_page,
         total=int(found.rows[0][-1] or 0) if found.rows else None,
-        notes=found.notes,
+        notes=(*found.notes, *notes(found.rows)),
     )
+
+
+def _left_out(found: Sequence[tuple[Cell, ...]], continued: bool) -> Iterable[str]:
+    """Say what list_tables does not list, on its first page, and what of a page this role cannot read."""
+    if found and found[0][-2] != "0" and not continued:
+        yield f'{int(found[0][-2] or 0):,} partitions left out; kinds=["partition"] lists them'
+    barred = [f"{row[0]}.{row[1]}" for row in found if row[-3] == "f"]
+    if barred:
+        more = f" and {len(barred) - UNREADABLE_NAMES:,} more" if len(barred) > UNREADABLE_NAMES else ""
+        yield f"this role may not read {', '.join(barred[:UNREADABLE_NAMES])}{more}"
 
 
 async def _checked(ctx: Context, rows: Rows, schema: str) -> Rows:
@@ -241,12 +265,13 @@ async def _checked(ctx: Context, rows: Rows, schema: str) -> Rows:
     return rows
 
 
-async def _oids(ctx: Context, table: str) -> list[int] | None:
-    return [await _names.resolve(ctx, table)] if table else None
+async def _oids(ctx: Context, table: str, schema: str) -> list[int] | None:
+    return [await _names.resolve(ctx, table, schema)] if table else None
 
 
 def _schemas_summed_up(rows: Rows) -> Rows:
     columns = (rows.columns[0], Column("tables"), *rows.columns[3:])
+    # Here the partitions are in the sums.
     note = f"{rows.total:,} tables: one row a schema. Give `schema`, `filter` or `kinds` to list tables."
     return Rows(columns, [(row[0], *row[2:]) for row in rows.rows], rows.truncated, notes=(note,))
 

@@ -13,7 +13,10 @@ SELECT pg_catalog.concat_ws(' ',
   (SELECT pg_catalog.concat_ws(',', count(*), sum(xmin::text::bigint)) FROM pg_catalog.pg_amop WHERE oid >= 16384),
   (SELECT pg_catalog.concat_ws(',', count(*), sum(xmin::text::bigint)) FROM pg_catalog.pg_type
     WHERE oid >= 16384 AND typtype <> 'c' AND typcategory <> 'A'),
-  (SELECT pg_catalog.concat_ws(',', count(*), sum(xmin::text::bigint)) FROM pg_catalog.pg_constraint WHERE contypid <> 0),
+  (SELECT pg_catalog.concat_ws(',', count(*), sum(xmin::text::bigint)) FROM pg_catalog.pg_constraint WHERE contype = 'c'),
+  (SELECT pg_catalog.concat_ws(',', count(*), sum(xmin::text::bigint)) FROM pg_catalog.pg_index
+    WHERE indexprs IS NOT NULL OR indpred IS NOT NULL),
+  (SELECT pg_catalog.concat_ws(',', count(*), sum(xmin::text::bigint)) FROM pg_catalog.pg_statistic_ext),
   (SELECT pg_catalog.concat_ws(',', count(*), sum(xmin::text::bigint)) FROM pg_catalog.pg_rewrite WHERE oid >= 16384),
   (SELECT pg_catalog.concat_ws(',', count(*), sum(xmin::text::bigint)) FROM pg_catalog.pg_policy),
   (SELECT pg_catalog.concat_ws(',', count(*), sum(xmin::text::bigint)) FROM pg_catalog.pg_inherits),
@@ -116,14 +119,14 @@ types AS MATERIALIZED (
   WHERE t.oid >= 16384 AND t.typtype <> 'c' AND t.typcategory <> 'A'
 ),
 opclasses AS MATERIALIZED (
-  -- What sorting, grouping and comparing values of a type calls without any name in the statement.
+  -- What sorting, grouping, comparing and searching values of a type calls without any name in the statement.
   SELECT c.oid::bigint, c.opcname::text AS name, c.opcintype::bigint AS type, ARRAY(
     SELECT p.amproc::oid::bigint FROM pg_catalog.pg_amproc p WHERE p.amprocfamily = c.opcfamily
     UNION
     SELECT o.oprcode::oid::bigint FROM pg_catalog.pg_amop a JOIN pg_catalog.pg_operator o ON o.oid = a.amopopr
     WHERE a.amopfamily = c.opcfamily AND o.oid >= 16384) AS functions
-  FROM pg_catalog.pg_opclass c JOIN pg_catalog.pg_am m ON m.oid = c.opcmethod
-  WHERE c.oid >= 16384 AND m.amname IN ('btree', 'hash')
+  FROM pg_catalog.pg_opclass c
+  WHERE c.oid >= 16384
 ),
 trees AS MATERIALIZED (
   -- Expressions that run although no statement names them: (what kind, its owner, where its dependencies are listed).
@@ -138,6 +141,40 @@ trees AS MATERIALIZED (
   UNION ALL
   SELECT 'type', k.contypid::bigint, 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, k.conbin::text
   FROM pg_catalog.pg_constraint k WHERE k.contypid <> 0 AND k.oid >= 16384
+),
+planned AS MATERIALIZED (
+  -- Expressions of tables that planning any read of them simplifies: what has no column in it then runs, if it claims
+  -- to be immutable. Those of an index are its table's; partitions meet their parents' and parents their children's.
+  WITH RECURSIVE own (oid, tree, key) AS (
+    SELECT i.indrelid, pg_catalog.concat(i.indexprs::text, i.indpred::text), false FROM pg_catalog.pg_index i
+    WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+    UNION ALL
+    SELECT s.stxrelid, s.stxexprs::text, false FROM pg_catalog.pg_statistic_ext s WHERE s.stxexprs IS NOT NULL
+    UNION ALL
+    SELECT k.conrelid, k.conbin::text, false FROM pg_catalog.pg_constraint k WHERE k.contype = 'c' AND k.conrelid <> 0
+    UNION ALL
+    SELECT p.partrelid, p.partexprs::text, true FROM pg_catalog.pg_partitioned_table p WHERE p.partexprs IS NOT NULL
+  ), up (oid, tree, key) AS (
+    SELECT o.oid, o.tree, o.key FROM own o WHERE o.tree ~ ':(funcid|opno) [1-9]\d{4}'
+    UNION
+    SELECT i.inhparent, up.tree, false FROM up JOIN pg_catalog.pg_inherits i ON i.inhrelid = up.oid
+  ), down (oid, tree) AS (
+    SELECT up.oid, up.tree FROM up WHERE up.key
+    UNION
+    SELECT i.inhrelid, down.tree FROM down JOIN pg_catalog.pg_inherits i ON i.inhparent = down.oid
+  )
+  SELECT oid::bigint AS owner, tree FROM up UNION SELECT oid::bigint, tree FROM down
+),
+simplified AS MATERIALIZED (
+  -- The functions and operators in them that may run: not those with a column as their first argument that is no
+  -- constant, unless they are in SQL, and so replaced by a text that may ignore the column.
+  SELECT p.owner, m.found[1] AS what, m.found[2]::bigint AS object, false AS only_sql
+  FROM planned p CROSS JOIN LATERAL pg_catalog.regexp_matches(pg_catalog.regexp_replace(p.tree,
+    '(FUNCEXPR :funcid|OPEXPR :opno) \d+ [^{}]*:args \((\{CONST [^{}]*\} )*(\{RELABELTYPE :arg )?\{VAR ', '', 'g'),
+    ':(funcid|opno) (\d+)', 'g') AS m (found)
+  UNION
+  SELECT p.owner, m.found[1], m.found[2]::bigint, true
+  FROM planned p CROSS JOIN LATERAL pg_catalog.regexp_matches(p.tree, ':(funcid|opno) (\d+)', 'g') AS m (found)
 ),
 outside AS MATERIALIZED (
   -- Foreign tables, and all that have one below them.
@@ -159,19 +196,27 @@ reached AS MATERIALIZED (
   WHERE d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass,
       'pg_catalog.pg_type'::pg_catalog.regclass, 'pg_catalog.pg_class'::pg_catalog.regclass)
     AND (d.refclassid <> 'pg_catalog.pg_class'::pg_catalog.regclass OR d.refobjid <> t.owner
-      AND (d.refobjid IN (SELECT oid FROM outside) OR d.refobjid IN (SELECT owner::oid FROM trees WHERE kind = 'relation')))
+      AND (d.refobjid IN (SELECT oid FROM outside) OR d.refobjid IN (SELECT owner::oid FROM planned)
+        OR d.refobjid IN (SELECT owner::oid FROM trees WHERE kind = 'relation')))
   UNION
   SELECT t.kind, t.owner, CASE m.found[1] WHEN 'relid' THEN 'relation' ELSE 'function' END, m.found[2]::bigint
   FROM trees t CROSS JOIN LATERAL
     pg_catalog.regexp_matches(t.tree, ':(funcid|aggfnoid|winfnoid|tsmhandler|relid) (\d+)', 'g') AS m (found)
   WHERE m.found[2]::bigint BETWEEN 1 AND 16383
+  UNION
+  SELECT 'relation', s.owner, 'function', f.oid
+  FROM simplified s
+  LEFT JOIN pg_catalog.pg_operator o ON s.what = 'opno' AND o.oid = s.object
+  JOIN functions f ON f.oid = COALESCE(o.oprcode::oid, s.object::oid)
+  WHERE f.language = 'sql' OR NOT s.only_sql
 ),
 special AS MATERIALIZED (
   SELECT c.oid::bigint, n.name AS schema, c.relname::text AS name, c.relkind::text AS kind, o.oid IS NOT NULL AS outside
   FROM pg_catalog.pg_class c
   JOIN spaces n ON n.oid = c.relnamespace
   LEFT JOIN outside o ON o.oid = c.oid
-  WHERE o.oid IS NOT NULL OR c.oid IN (SELECT owner FROM trees WHERE kind = 'relation')
+  WHERE o.oid IS NOT NULL OR c.oid IN (SELECT owner FROM reached WHERE kind = 'relation')
+    OR c.oid IN (SELECT owner FROM trees WHERE kind = 'relation')
     OR c.oid IN (SELECT object FROM reached WHERE what = 'relation' AND object < 16384)
 )
 SELECT 'session', pg_catalog.json_build_array(pg_catalog.json_build_array(

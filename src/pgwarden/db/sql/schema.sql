@@ -4,24 +4,27 @@
 -- (null): asking for them would wait.
 
 -- name: list_tables
--- schema, name, kind, rows (estimate), bytes, comment, total. Where more than %(summarise_above)s tables are chosen and
--- nothing narrows them, name is null and each row sums up a schema; its bytes are an estimate.
-with recursive chosen as materialized (
-    select t.*, count(*) over () as total
-    from (
-        select c.oid, n.nspname, c.relname, c.relkind, c.relnamespace, c.reltuples, c.relpages,
-               case when c.relispartition then 'partition' else
-                   case c.relkind when 'r' then 'table' when 'p' then 'partitioned' when 'v' then 'view'
-                                  when 'm' then 'matview' else 'foreign' end
-               end as kind
-        from pg_catalog.pg_class c
-        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-        where c.relkind in ('r', 'p', 'v', 'm', 'f')
-          and case when %(schema)s::text = '' then n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-                   else n.nspname = %(schema)s::name end
-          and (%(filter)s::text = '' or strpos(lower(c.relname), lower(%(filter)s::text)) > 0)
-    ) t
-    where cardinality(%(kinds)s::text[]) = 0 or t.kind = any (%(kinds)s::text[])
+-- schema, name, kind, rows (estimate), bytes, comment, readable (by this role), left_out, total. Where no kinds are asked
+-- for, partitions are left out and counted in left_out, unless there is nothing else. Where more than
+-- %(summarise_above)s tables are chosen and nothing narrows them, name is null and each row sums up a schema; its bytes
+-- are an estimate, null where nothing in it was ever analyzed.
+with recursive known as materialized (
+    select c.oid, n.nspname, c.relname, c.relkind, c.relnamespace, c.reltuples, c.relpages,
+           case when c.relispartition then 'partition' else
+               case c.relkind when 'r' then 'table' when 'p' then 'partitioned' when 'v' then 'view'
+                              when 'm' then 'matview' else 'foreign' end
+           end as kind
+    from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'v', 'm', 'f')
+      and case when %(schema)s::text = '' then n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+               else n.nspname = %(schema)s::name end
+      and (%(filter)s::text = '' or strpos(lower(c.relname), lower(%(filter)s::text)) > 0)
+), chosen as materialized (
+    select k.*, count(*) over () as total
+    from known k
+    where case when cardinality(%(kinds)s::text[]) > 0 then k.kind = any (%(kinds)s::text[])
+               else k.kind <> 'partition' or not exists (select from known where kind <> 'partition') end
 ), page as materialized (
     select * from chosen
     where (nspname, relname) > (%(after_schema)s::name, %(after_name)s::name)
@@ -50,27 +53,30 @@ with recursive chosen as materialized (
     join pg_catalog.pg_class c on c.oid = m.oid
     group by m.root
 )
-select schema, name, kind, rows::bigint, bytes::bigint, comment, total
+select schema, name, kind, rows::bigint, bytes::bigint, comment, readable,
+       case when cardinality(%(kinds)s::text[]) = 0 then (select count(*) from known) - total else 0 end as left_out, total
 from (
     select p.nspname::text as schema, p.relname::text as name, p.kind,
            round(coalesce(m.tuples, case when p.relkind = 'f' and p.reltuples >= 0
                                          then p.reltuples end)::numeric) as rows,
-           m.bytes, pg_catalog.obj_description(p.oid, 'pg_class') as comment, p.total,
+           m.bytes, pg_catalog.obj_description(p.oid, 'pg_class') as comment,
+           pg_catalog.has_any_column_privilege(p.oid, 'SELECT')
+               and pg_catalog.has_schema_privilege(p.relnamespace, 'USAGE') as readable, p.total,
            p.nspname as sort1, p.relname as sort2
     from page p
     left join measured m on m.root = p.oid
     union all
     select s.nspname, null, string_agg(s.number || ' ' || s.kind, ', ' order by s.number desc, s.kind),
-           round(sum(s.tuples)::numeric), sum(s.pages) * current_setting('block_size')::bigint,
-           pg_catalog.obj_description(s.relnamespace, 'pg_namespace'), min(s.total), s.nspname, null
+           round(sum(s.tuples)::numeric), nullif(sum(s.pages), 0) * current_setting('block_size')::bigint,
+           pg_catalog.obj_description(s.relnamespace, 'pg_namespace'), true, a.total, s.nspname, null
     from (
-        select nspname, relnamespace, kind, count(*) as number, min(total) as total,
+        select nspname, relnamespace, kind, count(*) as number,
                sum(reltuples) filter (where reltuples >= 0 and relkind <> 'p') as tuples, sum(relpages) as pages
-        from chosen
-        where total > %(summarise_above)s::bigint
+        from known
         group by nspname, relnamespace, kind
     ) s
-    group by s.nspname, s.relnamespace
+    join (select total from chosen limit 1) a on a.total > %(summarise_above)s::bigint
+    group by s.nspname, s.relnamespace, a.total
 ) listed
 order by sort1, sort2
 
@@ -139,13 +145,15 @@ from (
 order by p.nspname, p.relname
 
 -- name: list_constraints
--- schema, table, name, kind, definition, state, comment, total
+-- schema, table, name, kind, definition, state, comment, total; without NOT NULL, which is a constraint since 18 only,
+-- unless it is not valid.
 with chosen as materialized (
     select k.oid, k.conrelid, k.conname, k.contype, k.convalidated, k.conparentid, n.nspname, c.relname, count(*) over () as total
     from pg_catalog.pg_constraint k
     join pg_catalog.pg_class c on c.oid = k.conrelid
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where case when %(oids)s::bigint[] is not null then k.conrelid = any ((%(oids)s::bigint[])::oid[])
+    where (k.contype <> 'n' or not k.convalidated)
+      and case when %(oids)s::bigint[] is not null then k.conrelid = any ((%(oids)s::bigint[])::oid[])
                when %(schema)s::text = '' then n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
                else n.nspname = %(schema)s::name end
       and (%(filter)s::text = '' or strpos(lower(k.conname), lower(%(filter)s::text)) > 0)

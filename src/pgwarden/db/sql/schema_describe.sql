@@ -5,7 +5,7 @@
 -- At most %(referrers)s keys of other tables, found by the triggers that a foreign key puts on the table it references:
 -- those have an index.
 with wanted as materialized (
-    select distinct w.idx, c.oid, c.relname, n.nspname, c.relkind, c.relispartition, c.relpersistence, c.relowner,
+    select distinct w.idx, c.oid, c.relname, n.nspname, c.relnamespace, c.relkind, c.relispartition, c.relpersistence, c.relowner,
            c.reltuples, c.relrowsecurity, c.relhassubclass
     from unnest(%(idx)s::int[], %(schemas)s::text[], %(names)s::text[]) w (idx, nsp, rel)
     join pg_catalog.pg_class c on c.relname = w.rel::name and c.relkind in ('r', 'p', 'v', 'm', 'f')
@@ -28,6 +28,8 @@ select coalesce(json_agg(json_strip_nulls(json_build_object(
     'persistence', case t.relpersistence when 'u' then 'unlogged' when 't' then 'temporary' end,
     'owner', pg_catalog.pg_get_userbyid(t.relowner),
     'rows', case when t.relkind in ('r', 'm', 'f', 'p') and t.reltuples >= 0 then round(t.reltuples::numeric) end,
+    'readable', nullif(pg_catalog.has_any_column_privilege(t.oid, 'SELECT')
+                       and pg_catalog.has_schema_privilege(t.relnamespace, 'USAGE'), true),
     'row_security', nullif(t.relrowsecurity, false),
     'server', (select s.srvname from pg_catalog.pg_foreign_table f
                join pg_catalog.pg_foreign_server s on s.oid = f.ftserver where f.ftrelid = t.oid),
@@ -58,6 +60,7 @@ select coalesce(json_agg(json_strip_nulls(json_build_object(
     'columns', case when 'columns' = any (%(sections)s::text[]) then (
         select json_agg(json_build_object(
             'name', a.attname,
+            'quoted', nullif(quote_ident(a.attname), a.attname),
             'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
             'not_null', nullif(a.attnotnull, false),
             'default', case when a.attgenerated = '' then pg_catalog.pg_get_expr(d.adbin, d.adrelid) end,
@@ -181,16 +184,19 @@ select coalesce(json_agg(json_strip_nulls(json_build_object(
                                'table', pg_catalog.pg_relation_size(t.oid),
                                'indexes', pg_catalog.pg_indexes_size(t.oid)) end end,
     'statistics', case when 'statistics' = any (%(sections)s::text[]) then json_build_object(
-        'live_rows', pg_catalog.pg_stat_get_live_tuples(t.oid),
-        'dead_rows', pg_catalog.pg_stat_get_dead_tuples(t.oid),
-        'modified_since_analyze', pg_catalog.pg_stat_get_mod_since_analyze(t.oid),
-        'seq_scans', pg_catalog.pg_stat_get_numscans(t.oid),
+        'live_rows', case when t.relkind in ('r', 'm') then pg_catalog.pg_stat_get_live_tuples(t.oid) end,
+        'dead_rows', case when t.relkind in ('r', 'm') then pg_catalog.pg_stat_get_dead_tuples(t.oid) end,
+        'modified_since_analyze', case when t.relkind in ('r', 'm') then pg_catalog.pg_stat_get_mod_since_analyze(t.oid) end,
+        'seq_scans', case when t.relkind in ('r', 'm') then pg_catalog.pg_stat_get_numscans(t.oid) end,
         'last_analyze', greatest(pg_catalog.pg_stat_get_last_analyze_time(t.oid),
                                  pg_catalog.pg_stat_get_last_autoanalyze_time(t.oid)),
         'last_vacuum', greatest(pg_catalog.pg_stat_get_last_vacuum_time(t.oid),
                                 pg_catalog.pg_stat_get_last_autovacuum_time(t.oid)),
         'columns', (select json_agg(json_build_object(
-                        'name', s.attname, 'null_fraction', round(s.null_frac::numeric, 4), 'distinct', s.n_distinct,
+                        'name', s.attname, 'null_fraction', round(s.null_frac::numeric, 4),
+                        -- Negative: a share of all rows.
+                        'distinct', case when s.n_distinct >= 0 then round(s.n_distinct::numeric)
+                                         when t.reltuples >= 0 then round((-s.n_distinct * t.reltuples)::numeric) end,
                         'average_bytes', s.avg_width, 'correlation', round(s.correlation::numeric, 3)) order by s.attname)
                     from pg_catalog.pg_stats s
                     where s.schemaname = t.nspname and s.tablename = t.relname

@@ -2,27 +2,30 @@
 
 -- name: search_objects
 -- kind, object (quoted), detail, comment, score. A name equal to %(query)s scores 100, then come names that start with
--- it, contain it, contain all its words, comments that contain all its words, and names that share trigrams with it.
+-- it, contain it, contain all its words together with their table and schema, contain all its words alone, comments that
+-- contain all its words, and names that share trigrams with it. Partitions are found by their whole name only.
 with names as (
     select 'pg_class'::regclass::oid as classoid, c.oid as objoid, 0 as objsubid, n.nspname, c.relname::text as name,
+           n.nspname::text as home,
            case c.relkind when 'r' then 'table' when 'p' then 'table' when 'v' then 'view' when 'S' then 'sequence'
                           when 'm' then 'materialized view' when 'f' then 'foreign table' else 'index' end as kind
     from pg_catalog.pg_class c
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'i', 'I')
+      and (not c.relispartition or lower(c.relname) = %(query)s::text)
     union all
-    select 'pg_proc'::regclass, p.oid, 0, n.nspname, p.proname::text, 'function'
+    select 'pg_proc'::regclass, p.oid, 0, n.nspname, p.proname::text, n.nspname::text, 'function'
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
     union all
-    select 'pg_type'::regclass, t.oid, 0, n.nspname, t.typname::text, 'type'
+    select 'pg_type'::regclass, t.oid, 0, n.nspname, t.typname::text, n.nspname::text, 'type'
     from pg_catalog.pg_type t
     join pg_catalog.pg_namespace n on n.oid = t.typnamespace
     left join pg_catalog.pg_class c on c.oid = t.typrelid
     where t.typtype in ('e', 'd', 'r') or c.relkind = 'c'
     union all
-    select 'pg_namespace'::regclass, oid, 0, nspname, nspname::text, 'schema' from pg_catalog.pg_namespace
+    select 'pg_namespace'::regclass, oid, 0, nspname, nspname::text, '', 'schema' from pg_catalog.pg_namespace
     union all
-    select 'pg_class'::regclass, a.attrelid, a.attnum::int, n.nspname, a.attname::text, 'column'
+    select 'pg_class'::regclass, a.attrelid, a.attnum::int, n.nspname, a.attname::text, n.nspname || ' ' || c.relname, 'column'
     from pg_catalog.pg_attribute a
     join pg_catalog.pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -47,12 +50,19 @@ with names as (
     select classoid, objoid, objsubid, description
     from pg_catalog.pg_description
     where not exists (select from unnest(%(words)s::text[]) w where strpos(lower(description), w) = 0)
+), qualified as (
+    select classoid, objoid, objsubid
+    from chosen
+    where cardinality(%(words)s::text[]) > 1
+      and exists (select from unnest(%(words)s::text[]) w where strpos(lower(name), w) > 0)
+      and not exists (select from unnest(%(words)s::text[]) w where strpos(lower(home || ' ' || name), w) = 0)
 ), hits as (
-    select c.*, greatest(s.score, case when d.objoid is not null then 50 else 0 end) as score
+    select c.*, greatest(s.score, case when q.objoid is not null then 75 when d.objoid is not null then 50 else 0 end) as score
     from chosen c
     join scored s on s.name = c.name
+    left join qualified q on q.classoid = c.classoid and q.objoid = c.objoid and q.objsubid = c.objsubid
     left join described d on d.classoid = c.classoid and d.objoid = c.objoid and d.objsubid = c.objsubid
-    where s.score >= 18 or d.objoid is not null
+    where s.score >= 18 or q.objoid is not null or d.objoid is not null
     order by score desc, kind = 'index', kind = 'column', length(c.name), c.nspname, c.name, c.objoid
     limit %(limit)s::bigint offset %(offset)s::bigint
 )
@@ -71,7 +81,7 @@ select h.kind,
        end as detail,
        (select description from pg_catalog.pg_description d
         where d.classoid = h.classoid and d.objoid = h.objoid and d.objsubid = h.objsubid) as comment,
-       round(h.score::numeric) as score
+       round(h.score::numeric)::int as score
 from hits h
 order by h.score desc, h.kind = 'index', h.kind = 'column', length(h.name), h.nspname, h.name, h.objoid
 

@@ -55,12 +55,17 @@ with grants as materialized (
         where n.nspname = %(schema)s::name
         group by x.grantee
         union all
-        select x.grantee, 2, x.privilege_type || ' on ' || count(distinct c.oid) || ' tables'
-        from pg_catalog.pg_class c
-        join pg_catalog.pg_namespace n on n.oid = c.relnamespace and n.nspname = %(schema)s::name
-        cross join lateral pg_catalog.aclexplode(coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner))) x
-        where c.relkind in ('r', 'p', 'v', 'm', 'f')
-        group by x.grantee, x.privilege_type
+        select p.grantee, 2, string_agg(p.privilege_type, '+' order by p.privilege_type)
+                             || ' on ' || cardinality(p.oids) || ' tables'
+        from (
+            select x.grantee, x.privilege_type, array_agg(distinct c.oid order by c.oid) as oids
+            from pg_catalog.pg_class c
+            join pg_catalog.pg_namespace n on n.oid = c.relnamespace and n.nspname = %(schema)s::name
+            cross join lateral pg_catalog.aclexplode(coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner))) x
+            where c.relkind in ('r', 'p', 'v', 'm', 'f')
+            group by x.grantee, x.privilege_type
+        ) p
+        group by p.grantee, p.oids
     ) a
     group by a.grantee
 ), chosen as materialized (
