@@ -35,7 +35,6 @@ def open_database() -> OpenDatabase:
             conninfo=url,
             require_least_privilege=least_privilege,
         )
-        await db.start()
         try:
             yield db
         finally:

@@ -75,7 +75,6 @@ def following(page: Rows) -> Any:
 async def calling(url: str, **settings: Any) -> AsyncIterator[Caller]:
     """Open a database, with settings of the connection, and close it again."""
     db = Database(ConnectionSettings.model_validate(settings), LimitSettings.model_validate({}), conninfo=url)
-    await db.start()
     try:
         yield Caller(db)
     finally:

@@ -7,12 +7,14 @@ lags the log by lines that chain on correctly is what a crash between the two wr
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,9 @@ from pgwarden.errors import AuditError
 
 GENESIS = "0" * 64
 _TAIL = 65_536
+_LOCK_TRIES = 200
+_LOCK_PAUSE_S = 0.001
+"""Appends of other processes take microseconds; one that is stopped in the middle must not stop us too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,8 @@ class AuditLog:
         """Write one record; `n` (its number) and `prev` (the hash of the line before) are added.
 
         Raises:
-            AuditError: It could not be written whole; the log is as it was before.
+            AuditError: It could not be written whole, or another process held the log for too long; the log has no
+                part of a line then.
         """
         try:
             log, head = self._open()
@@ -119,7 +125,7 @@ class AuditLog:
         written = os.write(log, line)
         if written != len(line):
             os.ftruncate(log, self._end)
-            raise OSError(28, "no space left")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._end += written
         self._torn = False
 
@@ -209,7 +215,13 @@ def _count_lines(log: int, size: int) -> int:
 
 @contextmanager
 def _locked(descriptor: int) -> Iterator[None]:
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    for _ in range(_LOCK_TRIES):
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        time.sleep(_LOCK_PAUSE_S)
+    else:
+        raise OSError(errno.EWOULDBLOCK, "another process holds its lock")
     try:
         yield
     finally:

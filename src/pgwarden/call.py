@@ -49,6 +49,8 @@ _AUDITED = 32
 """Arguments of a call in its audit line at most; no tool has as many."""
 _AUDITED_CHARS = 4_000
 """Characters of one of them."""
+_LONG_SQL = 4_000
+"""Characters from which on a statement is judged in a thread."""
 _READ_AHEAD = 8
 """Values are shown clipped, so more bytes than the result may have are worth reading; this many times more."""
 
@@ -191,7 +193,8 @@ class CallPath:
     def _resume(self, spec: ToolSpec, given: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Return the state of the page to continue with, and the arguments with the first call's put back."""
         # Models send null for what they mean to leave out.
-        arguments = {name: value for name, value in given.items() if value is not None}
+        known = spec.argument_names
+        arguments = {name: value for name, value in given.items() if value is not None or name not in known}
         cursor = arguments.get("cursor")
         if spec.paged is None or not isinstance(cursor, str) or not cursor:
             return None, arguments
@@ -208,8 +211,15 @@ class CallPath:
         sql: str = values["sql"]
         if not sql.strip():
             raise ArgumentError("sql is empty.", hint="Give one SQL statement.")
-        verdict = judge(sql, await database.catalog(), self._policy.functions_allowed)
+        catalog, allowed = await database.catalog(), self._policy.functions_allowed
+        # A long text may take the parser a while, in which other calls and cancellations must not wait.
+        if len(sql) > _LONG_SQL:
+            verdict = await asyncio.to_thread(judge, sql, catalog, allowed)
+        else:
+            verdict = judge(sql, catalog, allowed)
         record.kinds = verdict.kinds
+        if verdict.fault:
+            log.error("the guard failed on a statement, and refused it: %s", verdict.fault)
         if spec.sql is SqlUse.JUDGE:
             return verdict
         if not verdict.readable:
@@ -304,7 +314,9 @@ def _validate(spec: ToolSpec, given: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return spec.validate(given)
     except ValidationError as exc:
-        error = exc.errors(include_url=False, include_input=False)[0]
+        errors = exc.errors(include_url=False, include_input=False)
+    # A misspelt name also shows as one that is missing: the first says what to do.
+    error = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
     name = ".".join(str(part) for part in error["loc"])[:128]
     known = spec.argument_names
     if error["type"] == "extra_forbidden":
@@ -313,7 +325,8 @@ def _validate(spec: ToolSpec, given: Mapping[str, Any]) -> dict[str, Any]:
             f"{spec.name} has no argument {name!r}.",
             hint=f"Did you mean {near}?" if near else f"It takes: {', '.join(known) or 'none'}.",
         )
-    raise ArgumentError(f"{spec.name}: {name}: {error['msg']}.", hint=f"It takes: {', '.join(known)}.")
+    hint = f"It takes: {', '.join(known)}." if error["type"] == "missing" else None
+    raise ArgumentError(f"{spec.name}: {name}: {error['msg']}.", hint=hint)
 
 
 def _render_document(result: Report | Ack, form: str, max_bytes: int) -> str:
@@ -341,8 +354,8 @@ def _refusal(record: _Record, exc: WardenError) -> Answer:
 
 def _redact(name: str, value: Any) -> Any:
     """Values of parameters are data, not a description of the call."""
-    if name == "params" and isinstance(value, list):
-        return f"{len(value)} values"
+    if name == "params":
+        return f"{len(value)} values" if isinstance(value, list) else "not a list"
     if isinstance(value, str) and len(value) > _AUDITED_CHARS:
         return f"{value[:_AUDITED_CHARS]}…[{len(value)} characters]"
     if isinstance(value, str | int | float | bool) or value is None:

@@ -57,7 +57,6 @@ class ToolSpec:
     scope: str
     sql: SqlUse | None = None
     paged: int | None = None
-    meta: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -123,7 +122,6 @@ def tool(
     scope: str,
     sql: SqlUse | None = None,
     paged: int | None = None,
-    meta: dict[str, Any] | None = None,
 ) -> Callable[[Callable[..., Awaitable[Result]]], ToolSpec]:
     """Declare a tool.
 
@@ -132,9 +130,8 @@ def tool(
         scope: What a token must hold, `family:level`.
         sql: How the guard treats the argument `sql`; None where there is none.
         paged: Rows of a page unless `max_rows` says otherwise; adds `max_rows` and `cursor`. None: not paged.
-        meta: `_meta` of the listed tool.
     """
-    return lambda function: ToolSpec(function, tier, scope, sql, paged, meta)
+    return lambda function: ToolSpec(function, tier, scope, sql, paged)
 
 
 @dataclass(frozen=True)

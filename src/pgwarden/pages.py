@@ -55,7 +55,8 @@ class Pages:
         if page.tool != tool:
             raise CursorError(f"The cursor belongs to {page.tool}.", hint=f"Continue with {page.tool}.")
         for name, value in arguments.items():
-            if name not in UNBOUND and page.arguments.get(name) != value:
+            left_out = name not in page.arguments and not value
+            if name not in UNBOUND and not left_out and page.arguments.get(name) != value:
                 raise CursorError(
                     f"The cursor belongs to a call with another {name}.",
                     hint=f"Leave {name} out, or call without cursor to start over.",

@@ -119,14 +119,12 @@ class DatabaseSource:
         conninfo = None
         if connection.database_url is None and not any(os.environ.get(name) for name in LIBPQ_VARIABLES):
             conninfo = await self._embedded()
-        database = Database(
+        return Database(
             connection,
             self._limits,
             conninfo=conninfo,
             require_least_privilege=self._settings.policy.require_least_privilege and conninfo is None,
         )
-        await database.start()
-        return database
 
     async def _embedded(self) -> str:
         from pgwarden.providers.local import binaries, embedded
@@ -183,7 +181,6 @@ def _wire(spec: ToolSpec) -> Tool:
         description=spec.description,
         input_schema=spec.input_schema,
         annotations=ToolAnnotations(read_only_hint=spec.read_only, open_world_hint=False),
-        _meta=spec.meta,
     )
 
 

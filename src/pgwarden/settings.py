@@ -7,6 +7,7 @@ model knows stops the start, so that a typo cannot mean "the default" where the 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -59,7 +60,7 @@ class LimitSettings(_Concern):
     """What one call, and one caller, may use."""
 
     max_rows: int = Field(1000, ge=1, le=1_000_000, description="Rows of one result at most.")
-    max_result_bytes: int = Field(262_144, ge=1_024, le=64_000_000, description="Bytes of one result at most.")
+    max_result_bytes: int = Field(131_072, ge=1_024, le=64_000_000, description="Bytes of one result at most.")
     max_cell_chars: int = Field(2_000, ge=16, description="Characters shown of one value.")
     statement_timeout: float = Field(30, gt=0, le=86_400, description="Seconds for one statement.")
     lock_timeout: float = Field(5, gt=0, le=86_400, description="Seconds to wait for a lock.")
@@ -70,11 +71,13 @@ class LimitSettings(_Concern):
 class PolicySettings(_Concern):
     """Who may do what. The YAML file refines it."""
 
-    profile: Profile | Literal["operator"] = Field("read_only", description="Sets both profiles.")
+    profile: ToolProfile = Field("read_only", description="Sets both profiles.")
     sql_profile: Profile | None = Field(None, description="Statement types allowed; default: profile.")
     tool_profile: ToolProfile | None = Field(None, description="Tool categories allowed; default: profile.")
     toolsets: Csv = Field((), description="Categories listed at first; default by profile; `all` for every one.")
-    consent: Literal["auto", "human", "argument"] = Field("auto", description="How a person's yes is taken.")
+    consent: Literal["auto", "human", "argument"] = Field(
+        "auto", description="How a person's yes is taken, for tools that need one; today's only read."
+    )
     governance: Path | None = Field(None, description="YAML policy file.")
     require_least_privilege: bool = Field(False, description="Refuse roles that could do more than the profile.")
 
@@ -131,21 +134,26 @@ def load(env_file: Path | None = None) -> Settings:
     """
     if env_file is not None and not env_file.is_file():
         raise ConfigError(f"There is no file {env_file}.", hint="--env-file takes the path of an existing file.")
-    _refuse_unknown(env_file)
     try:
+        _refuse_unknown(env_file)
         return Settings(**{name: model(_env_file=env_file) for name, model in CONCERNS.items()})
     except ValidationError as exc:
-        first = exc.errors(include_url=False, include_input=False)[0]
+        first = exc.errors(include_url=False)[0]
         variable = PREFIX + str(first["loc"][0]).upper()
-        raise ConfigError(f"{variable}: {first['msg']}.", hint=known_variables().get(variable)) from None
+        hint = known_variables().get(variable)
+        if first["type"] == "literal_error":
+            near = did_you_mean(str(first["input"]), re.findall(r"'(\w+)'", first["ctx"]["expected"]))
+            hint = f"Did you mean {near}?" if near else hint
+        # Never the value itself: it may be a password in the wrong place.
+        raise ConfigError(f"{variable}: {first['msg']}.", hint=hint) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{env_file} is not a text file in UTF-8.") from None
 
 
 def _refuse_unknown(env_file: Path | None) -> None:
     names = {name for name in os.environ if name.upper().startswith(PREFIX)}
     if env_file is not None:
-        from dotenv import dotenv_values
-
-        names |= {name for name in dotenv_values(env_file) if name.upper().startswith(PREFIX)}
+        names |= _names_in(env_file)
     known = known_variables()
     for name in sorted(names):
         if name.upper() not in known:
@@ -154,6 +162,19 @@ def _refuse_unknown(env_file: Path | None) -> None:
                 f"The variable {name} is not known.",
                 hint=f"Did you mean {near}?" if near else "The README lists every variable.",
             )
+
+
+def _names_in(env_file: Path) -> set[str]:
+    from dotenv.parser import parse_stream
+
+    names = set()
+    with env_file.open(encoding="utf-8") as stream:
+        for binding in parse_stream(stream):
+            if binding.error:
+                raise ConfigError(f"{env_file}, line {binding.original.line}: not of the form NAME=value.")
+            if binding.key and binding.key.upper().startswith(PREFIX):
+                names.add(binding.key)
+    return names
 
 
 def _nearest(name: str, known: dict[str, str]) -> str | None:

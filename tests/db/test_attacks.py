@@ -72,7 +72,88 @@ STRIKE = ("public.strike()",)
 PAIR_IS = ("public.pair_is(pair, integer)",)
 PAIRS_ARE = ("public.pairs_are(pair, pair)",)
 
+TO_INTEGER = (
+    _on_pair("to_number_one", "integer", "1", "x text")
+    + "CREATE CAST (text AS integer) WITH FUNCTION to_number_one(text);"
+)
+INTEGER = ("public.to_number_one(text)",)
+TO_INTEGERS = (
+    _on_pair("to_numbers", "integer[]", "ARRAY[1]", "x text")
+    + "CREATE CAST (text AS integer[]) WITH FUNCTION to_numbers(text);"
+)
+TO_ZONED = (
+    _on_pair("to_zoned", "timestamptz", "now()", "x text")
+    + "CREATE CAST (text AS timestamptz) WITH FUNCTION to_zoned(text);"
+)
+PARTED = (
+    "CREATE TABLE parted (id integer, n integer) PARTITION BY LIST (id);"
+    "CREATE TABLE part PARTITION OF parted FOR VALUES IN (1) PARTITION BY RANGE ((n + calm(1)));"
+    "CREATE TABLE leaf PARTITION OF part FOR VALUES FROM (0) TO (9);"
+)
+GIN = (
+    _on_pair("gin_compare", "integer", "x - n", "x integer, n integer")
+    + """CREATE OPERATOR CLASS sought FOR TYPE integer[] USING gin AS
+    OPERATOR 1 &&(anyarray, anyarray), STORAGE integer, FUNCTION 1 gin_compare(integer, integer),
+    FUNCTION 2 ginarrayextract(anyarray, internal, internal),
+    FUNCTION 3 ginqueryarrayextract(anyarray, internal, smallint, internal, internal, internal, internal),
+    FUNCTION 4 ginarrayconsistent(internal, smallint, anyarray, integer, internal, internal, internal, internal);
+    CREATE TABLE sets (s integer[]); INSERT INTO sets SELECT ARRAY[n, n + 1] FROM generate_series(1, 20000) AS n;
+    CREATE INDEX ON sets USING gin (s sought); ANALYZE sets;"""
+)
+
 ATTACKS = [
+    Attack("planning an index's expression", "SELECT name FROM things", "CREATE INDEX ON things ((id + calm(1)));"),
+    Attack("planning an index's condition", "TABLE things", "CREATE INDEX ON things (id) WHERE id > calm(1);"),
+    Attack("planning extended statistics", "TABLE things", "CREATE STATISTICS s ON (id + calm(1)), name FROM things;"),
+    Attack(
+        "planning a child's check",
+        "SELECT * FROM things WHERE id = 1",
+        "CREATE TABLE child (CHECK (id > calm(1))) INHERITS (things);",
+    ),
+    Attack("planning a partition's key", "SELECT * FROM parted", PARTED),
+    Attack(
+        "planning below a view", "TABLE v", "CREATE INDEX ON things ((id + calm(1))); CREATE VIEW v AS TABLE things;"
+    ),
+    Attack(
+        "planning a column that is simplified away",
+        "TABLE things",
+        "CREATE INDEX ON things (calm(CASE WHEN true THEN 1 ELSE id END));",
+    ),
+    Attack(
+        "planning a function in SQL",
+        "TABLE things",
+        "CREATE FUNCTION inlined(n integer) RETURNS integer IMMUTABLE LANGUAGE sql AS 'SELECT n + public.calm(1)';"
+        "CREATE INDEX ON things (inlined(id));",
+        ("public.inlined(integer)",),
+    ),
+    Attack(
+        "searching an index of a class",
+        "SELECT * FROM sets WHERE s && '{5}'",
+        GIN,
+        ("public.gin_compare(integer, integer)",),
+    ),
+    Attack("a cast to a type that is a key word", "SELECT name::integer FROM things", TO_INTEGER, INTEGER),
+    Attack("such a cast of elements, by key word", "SELECT ARRAY[name]::int[] FROM things", TO_INTEGER, INTEGER),
+    Attack("such a cast by the array's own name", "SELECT ARRAY[name]::_int4 FROM things", TO_INTEGER, INTEGER),
+    Attack("a cast to an array", "SELECT name::int[] FROM things", TO_INTEGERS, ("public.to_numbers(text)",)),
+    Attack(
+        "a cast to a type of several words",
+        "SELECT CAST(name AS timestamp with time zone) FROM things",
+        TO_ZONED,
+        ("public.to_zoned(text)",),
+    ),
+    Attack(
+        "AT TIME ZONE",
+        "SELECT name AT TIME ZONE 'x' FROM things",
+        _on_pair("pg_catalog.timezone", "integer", "1", "x text, y text"),
+        ("pg_catalog.timezone(text, text)",),
+    ),
+    Attack(
+        "TRIM",
+        "SELECT trim(id) FROM things",
+        _on_pair("pg_catalog.btrim", "integer", "1", "x integer"),
+        ("pg_catalog.btrim(integer)",),
+    ),
     Attack("a call", "SELECT strike()", allow=STRIKE),
     Attack("a call that claims to be immutable", "SELECT calm(1)"),
     Attack("planning a call", "EXPLAIN SELECT calm(1)"),
@@ -343,6 +424,19 @@ async def test_hidden_code_works_and_is_refused(any_server: Server, any_database
     verdict = judge(attack.statement, catalog)
     assert (verdict.readable, verdict.code) == (False, "function_not_allowed")
     assert judge(attack.statement, catalog, frozenset(attack.allow)).readable is bool(attack.allow)
+
+
+async def test_functions_of_columns_leave_a_table_readable(any_server: Server, any_database_url: str) -> None:
+    """What planning cannot run, as its first argument is a column, does not count: such indexes are common."""
+    setup = """
+        CREATE FUNCTION label(n integer, t text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN t; END';
+        CREATE INDEX ON things (calm(id)); CREATE INDEX ON things (label(5, name)) WHERE calm(id) > 1;
+        ALTER TABLE things ADD CHECK (calm(id) > 0); CREATE STATISTICS s ON calm(id), name FROM things;
+    """
+    await _prepare(any_database_url, setup)
+    reader = as_plain_role(any_server, any_database_url)
+    assert not await _strikes(reader, "SELECT * FROM things WHERE id = 1")
+    assert judge("SELECT * FROM things WHERE id = 1", await snapshot(reader)).readable
 
 
 FOREIGN = """

@@ -175,14 +175,6 @@ async def test_statistics_and_data_do_not_matter(rows: TextRows) -> None:
     assert await cache.get(rows) is before
 
 
-async def test_forgetting_reads_again(rows: TextRows) -> None:
-    """After `forget` the next caller gets a new snapshot within the time to live."""
-    cache = CatalogCache(ttl_s=1000)
-    before = await cache.get(rows)
-    cache.forget()
-    assert await cache.get(rows) is not before
-
-
 async def test_a_failed_probe_is_not_papered_over(rows: TextRows) -> None:
     """Where the fingerprint cannot be read the error reaches the caller, and no old snapshot is served."""
     cache = CatalogCache(ttl_s=0)

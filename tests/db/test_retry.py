@@ -16,11 +16,10 @@ from pgwarden.settings import ConnectionSettings, LimitSettings
 pytestmark = pytest.mark.anyio
 
 
-async def test_starting_waits_for_nothing() -> None:
-    """A database that nothing answers for is made, started and closed at once."""
+async def test_making_one_waits_for_nothing() -> None:
+    """A database that nothing answers for is described and closed at once."""
     started = time.monotonic()
     db = Database(ConnectionSettings(), LimitSettings(), conninfo="postgresql://nobody@127.0.0.1:1/none")
-    await db.start()
     await db.close()
     assert time.monotonic() - started < 0.2
 

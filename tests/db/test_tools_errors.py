@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from fix_db import Server
+from pgwarden.catalogue import ToolSpec
 from pgwarden.errors import NotFoundError, QueryError
 from pgwarden.guard.verdict import Verdict
 from pgwarden.tools import query, schema
@@ -87,15 +88,14 @@ async def test_a_generic_plan_says_so_and_shows_no_setting_of_ours(shop_url: str
 
 
 @pytest.mark.parametrize("tool", [schema.list_indexes, schema.list_constraints])
-async def test_schema_and_table_are_taken_together(shop_url: str, tool: object) -> None:
+async def test_schema_and_table_are_taken_together(shop_url: str, tool: ToolSpec) -> None:
     """A bare table is looked for in the schema given; one that contradicts it is not found."""
-    assert tool in (schema.list_indexes, schema.list_constraints)
     async with calling(shop_url) as caller:
         for name in ("orders", "depot.orders"):
-            rows = await caller.rows(tool, table=name, schema="depot")  # type: ignore[arg-type]
+            rows = await caller.rows(tool, table=name, schema="depot")
             assert column(rows, "schema") == ["depot"]
         with pytest.raises(NotFoundError, match=r"shop\.orders in schema depot"):
-            await caller.rows(tool, table="shop.orders", schema="depot")  # type: ignore[arg-type]
+            await caller.rows(tool, table="shop.orders", schema="depot")
 
 
 async def test_a_schema_where_a_table_is_asked_for_is_pointed_out(shop_url: str) -> None:
@@ -104,6 +104,15 @@ async def test_a_schema_where_a_table_is_asked_for_is_pointed_out(shop_url: str)
         with pytest.raises(NotFoundError) as caught:
             await caller.report(schema.describe_table, tables=["depot"])
     assert caught.value.hint == "depot is a schema; list_tables shows what is in it."
+
+
+async def test_an_error_does_not_repeat_a_name_without_end(shop_url: str) -> None:
+    """Whatever was sent as a name, the error about it is short."""
+    async with calling(shop_url) as caller:
+        for arguments in ({"schema": "x" * 100_000}, {"table": "x" * 100_000}):
+            with pytest.raises(NotFoundError) as caught:
+                await caller.rows(schema.list_indexes, **arguments)
+            assert len(str(caught.value.as_dict())) < 400
 
 
 async def test_names_that_need_quotes_have_them(shop_url: str) -> None:
@@ -157,8 +166,7 @@ async def test_what_the_role_may_not_read_is_said(shop_url: str) -> None:
         conn.execute("GRANT SELECT (id) ON shop.order_items TO clerk")
         conn.execute("GRANT SELECT ON shop.open TO clerk")
     try:
-        params = psycopg.conninfo.conninfo_to_dict(shop_url) | {"user": "clerk", "password": "clerk"}
-        async with calling(psycopg.conninfo.make_conninfo(**params)) as caller:
+        async with calling(psycopg.conninfo.make_conninfo(shop_url, user="clerk", password="clerk")) as caller:
             rows = await caller.rows(schema.list_tables)
             report = await caller.report(schema.describe_table, tables=["shop.orders", "shop.open"])
     finally:

@@ -257,5 +257,3 @@ async def test_a_statement_that_cannot_be_prepared_is_refused_by_position(nasty_
             await _explained(caller, "SELECT $1::int", 1, analyze=True)
         rows = await caller.rows(query.run_query, verdict=select("SELECT 1"))
     assert rows.rows == [("1",)]
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -142,6 +143,18 @@ def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AuditError):
         log.append({"tool": "x"})
     log.close()
+
+
+def test_a_held_lock_does_not_hold_the_server(tmp_path: Path) -> None:
+    """A process that is stopped while it holds the log's lock costs a moment, and then an error."""
+    log = AuditLog(tmp_path / "audit.jsonl")
+    log.append({"tool": "x"})
+    with (tmp_path / "audit.jsonl.head").open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(AuditError, match="lock"):
+            log.append({"tool": "y"})
+    log.append({"tool": "z"})
+    assert verify(log.path).lines == 2
 
 
 def test_hostile_text_stays_one_line(tmp_path: Path) -> None:

@@ -143,6 +143,16 @@ def test_the_first_row_is_always_shown(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["markdown", "json", "csv"])
+def test_a_row_wider_than_the_cap_is_cut_short(form: str) -> None:
+    """Values are cut until the row fits, and counted."""
+    row = tuple("é" * 1_999 for _ in range(200))
+    rows = Rows(tuple(Column("c") for _ in row), [row, row])
+    rendered = render_rows(rows, form, Caps(50_000, 2_000))
+    assert (rendered.shown, rendered.cut) == (1, 200)
+    assert len(rendered.body.encode()) < 60_000
+
+
+@pytest.mark.parametrize("form", ["markdown", "json", "csv"])
 def test_a_long_value_is_cut_and_counted(form: str) -> None:
     """The cut says how long the value was."""
     rendered = render_rows(table(("x" * 500, "y")), form, Caps(100_000, 100))

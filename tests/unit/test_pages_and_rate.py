@@ -14,7 +14,7 @@ def test_a_cursor_brings_back_arguments_and_state() -> None:
     pages = Pages()
     cursor = pages.save("run_query", {"sql": "SELECT 1", "max_rows": 5, "format": "csv"}, {"offset": 5})
     for _ in range(2):
-        page = pages.load(cursor, "run_query", {"cursor": cursor, "max_rows": 7})
+        page = pages.load(cursor, "run_query", {"cursor": cursor, "max_rows": 7, "params": []})
         assert (page.arguments, page.state) == ({"sql": "SELECT 1"}, {"offset": 5})
 
 

@@ -116,6 +116,22 @@ def test_environment_beats_yaml_beats_default() -> None:
     assert load(text, profile="read_only").sql_profile == "read_only"
 
 
+@pytest.mark.parametrize(
+    ("text", "environment", "expected"),
+    [
+        ("version: 1\nsql_profile: admin\ntool_profile: admin\n", {"profile": "read_only"}, ("read_only", "read_only")),
+        ("version: 1\nsql_profile: admin\n", {"profile": "operator"}, ("read_only", "operator")),
+        ("version: 1\nprofile: admin\n", {"sql_profile": "analyst"}, ("analyst", "admin")),
+        ("version: 1\nprofile: admin\nsql_profile: analyst\n", {}, ("analyst", "admin")),
+        ("version: 1\n", {"profile": "admin", "tool_profile": "operator"}, ("admin", "operator")),
+    ],
+)
+def test_the_environment_wins_layer_by_layer(text: str, environment: dict[str, str], expected: tuple[str, str]) -> None:
+    """A profile of the environment narrows both layers, whatever the file says of one."""
+    rules = load(text, **environment)
+    assert (rules.sql_profile, rules.tool_profile) == expected
+
+
 def test_the_operator_has_no_sql_of_its_own() -> None:
     """`operator` is a tool profile; under it SQL stays read only."""
     rules = load(None, profile="operator")
@@ -140,6 +156,8 @@ def test_the_operator_has_no_sql_of_its_own() -> None:
         ("profile: admin\n", "version", ""),
         ("version: 1\ntools: {deny: []}\ntools: {deny: []}\n", "governance line 3: tools is given twice", ""),
         ("version: [1\n", "not valid YAML", ""),
+        ("version: 1\nprofile: analist\n", "governance line 2: profile: 'analist' is not known", "analyst"),
+        ("version: 1\ntools: &a\n  allow: *a\n", "governance line", ""),
         ("", "version", ""),
         ("- a\n", "governance", ""),
     ],

@@ -93,3 +93,20 @@ def test_a_dotenv_in_the_working_directory_is_not_read(tmp_path: Path, monkeypat
     (tmp_path / ".env").write_text("PGWARDEN_PROFILE=admin\n")
     monkeypatch.chdir(tmp_path)
     assert settings.load().policy.profile == "read_only"
+
+
+@pytest.mark.parametrize(("text", "message"), [(b"PGWARDEN_MAX_ROWS=\xff\n", "UTF-8"), (b"A=1\n'nonsense\n", "line 2")])
+def test_an_env_file_that_cannot_be_read_stops_the_start(tmp_path: Path, text: bytes, message: str) -> None:
+    """A line that is not understood could be the one that makes the policy stricter."""
+    file = tmp_path / "warden.env"
+    file.write_bytes(text)
+    with pytest.raises(ConfigError, match=message):
+        settings.load(file)
+
+
+def test_a_misspelt_profile_has_a_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hint names the value that was probably meant."""
+    monkeypatch.setenv("PGWARDEN_PROFILE", "opertor")
+    with pytest.raises(ConfigError) as caught:
+        settings.load()
+    assert caught.value.hint == "Did you mean operator?"

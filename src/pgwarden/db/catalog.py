@@ -66,10 +66,6 @@ class CatalogCache:
             self._checked_at = started
             return self._catalog
 
-    def forget(self) -> None:
-        """Drop the snapshot, after a statement that may have changed what is in it."""
-        self._catalog = None
-
 
 async def load(fetch: Fetch) -> Catalog:
     """Read a snapshot: one round trip, and a second one where something untrusted depends on a user's type.

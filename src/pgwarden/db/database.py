@@ -78,9 +78,6 @@ class Database:
         self._role: roles.RoleReport | None = None
         self._closed = False
 
-    async def start(self) -> None:
-        """Get ready. Never connects and never waits."""
-
     async def read(
         self,
         statement: str,
@@ -174,7 +171,9 @@ class Database:
 
         Raises:
             DatabaseError: It cannot be read; nothing should be let through then.
+            PolicyError: as `read`.
         """
+        await self._check_role()
         catalog = await self._catalog.get(self._fetch)
         if catalog is not self._learned:
             self._types.learn(catalog.type_names)

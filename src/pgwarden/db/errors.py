@@ -200,9 +200,8 @@ def unavailable(cause: Cause, message: str, secret: str | None = None) -> Unavai
         message: What was said; shortened to one line.
         secret: A password that must not be in it.
     """
-    text = one_line(message)
-    if secret:
-        text = text.replace(secret, "***")
+    # Before it is shortened: the cut could leave the start of the secret.
+    text = one_line(message.replace(secret, "***") if secret else message)
     error = UnavailableError(f"No connection to the database: {text}", code=cause.code, hint=cause.hint)
     if not cause.passing:
         error.retryable = False  # type: ignore[misc]  # of this one, not of the class

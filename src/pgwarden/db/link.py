@@ -7,8 +7,8 @@ A read goes out as one batch of the extended protocol, in which the server refus
     DISCARD ALL; sync                                            these answers are owed: collected before the next use
 
 The savepoint makes the transaction's mode final: after it nothing can turn READ ONLY off. Nobody waits for the end of
-the transaction and the reset, which saves a wake-up a read; a connection where one failed is closed. Without pipelining the same steps go one after another, and the reset is
-still owed. Where a cap ends the taking of rows the statement is cancelled by `settle`, which nobody waits for either.
+the transaction and the reset, which saves a wake-up a read; a connection where one failed is closed. Without pipelining
+the same steps go one after another, and the reset is still owed. Where a cap ends the taking of rows the statement is cancelled by `settle`, which nobody waits for either.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """Bytes of the whole text at most (the first row is always shown), and characters of one value."""
+    """Bytes of the whole text at most (the first row is always shown, cut if need be), characters of one value."""
 
     max_bytes: int
     max_cell: int

@@ -34,8 +34,9 @@ def judge(sql: str, catalog: Catalog | None, allowed_functions: frozenset[str] =
         return _judge(sql, catalog, allowed_functions)
     except Refused as no:
         return Verdict(False, kinds=_kinds(sql), code=no.code, message=no.message, hint=no.hint)
-    except Exception:  # a defect of the guard must not let a statement through, nor end the caller
-        return Verdict(False, code="not_understood", message="The statement is not understood.", hint="Simplify it.")
+    except Exception as exc:  # a defect of the guard must not let a statement through, nor end the caller
+        message = "The statement is not understood."
+        return Verdict(False, code="not_understood", message=message, hint="Simplify it.", fault=type(exc).__name__)
 
 
 def _judge(sql: str, catalog: Catalog | None, allowed_functions: frozenset[str]) -> Verdict:

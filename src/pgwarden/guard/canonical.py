@@ -2,7 +2,7 @@
 
 Comments become white space, every string constant is quoted so that it means the same whatever
 standard_conforming_strings is, names outside ASCII are quoted so that they fold alike in every encoding, and one
-trailing semicolon goes. Nothing is re-rendered from a tree: a bug of the lexer can break a query, it cannot smuggle one.
+trailing semicolon goes. Nothing is rendered from a tree: a bug of the lexer can break a query, it cannot smuggle one.
 """
 
 from __future__ import annotations

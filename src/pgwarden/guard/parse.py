@@ -6,7 +6,7 @@ from typing import Final
 
 from pgwarden.guard import canonical, explain, names, show, skeleton, tree, types
 from pgwarden.guard.lexer import Kind, Token, lex
-from pgwarden.guard.parsed import Name, Parsed
+from pgwarden.guard.parsed import Name, Parsed, Refused
 from pgwarden.guard.rules import TOKEN_RULES, TREE_RULES, first_verb, one_statement
 from pgwarden.guard.stream import Stream
 from pgwarden.guard.verdict import Form

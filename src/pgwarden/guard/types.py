@@ -75,11 +75,11 @@ def named(stream: Stream, found: Mapping[int, int], calls_at: Mapping[int, Name]
 def _meant(stream: Stream, start: int, end: int) -> Iterator[Name]:
     """Yield the names as the catalog has them: several for a key word that is a type by syntax, none for SETOF."""
     first = stream.tokens[start]
-    if start == end and first.kind is Kind.WORD:
-        if first.value in keywords.SYNTAX_CALLS or (first.value == "double" and stream.value(end + 1) == "precision"):
-            yield from (Name("pg_catalog", name) for name in _BY_SYNTAX.get(first.value, ()))
-            return
-    yield Name(stream.value(end - 2) if end > start else "", stream.value(end))
+    double = first.value == "double" and stream.value(end + 1) == "precision"
+    if start == end and first.kind is Kind.WORD and (double or first.value in keywords.SYNTAX_CALLS):
+        yield from (Name("pg_catalog", name) for name in _BY_SYNTAX.get(first.value, ()))
+    else:
+        yield Name(stream.value(end - 2) if end > start else "", stream.value(end))
 
 
 def _follows_a_cast(stream: Stream, index: int) -> bool:

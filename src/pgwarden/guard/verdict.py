@@ -22,6 +22,7 @@ class Verdict:
         functions: Functions called, likewise; sorted.
         parameters: The highest `$n` used.
         code, message, hint: Why it is not readable; empty where it is. The message quotes no literal of the statement.
+        fault: The class of an exception that the guard itself failed with, for the log; empty where it did not.
     """
 
     readable: bool
@@ -34,6 +35,7 @@ class Verdict:
     code: str = ""
     message: str = ""
     hint: str = ""
+    fault: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return what a caller is told: everything but the canonical text."""

@@ -12,6 +12,9 @@ from pgwarden.policy.model import Document, Policy
 from pgwarden.policy.profiles import SQL_PROFILES, TOOL_PROFILES
 from pgwarden.settings import LimitSettings, PolicySettings
 
+_DEEPEST = 8
+"""Levels of a governance file; an alias of a node inside of itself has no end."""
+
 
 def load(
     settings: PolicySettings, limits: LimitSettings, text: str | None, tools: dict[str, str]
@@ -30,14 +33,9 @@ def load(
     document, lines = _parse(text) if text is not None else (Document(version=1), {})
     check = _Names(lines)
     categories = set(tools.values())
-    profile = _pick(settings, document, "profile") or "read_only"
     policy = Policy(
-        sql_profile=check.one(
-            "sql_profile",
-            _pick(settings, document, "sql_profile") or ("read_only" if profile == "operator" else profile),
-            SQL_PROFILES,
-        ),
-        tool_profile=check.one("tool_profile", _pick(settings, document, "tool_profile") or profile, TOOL_PROFILES),
+        sql_profile=_profile(check, settings, document, "sql_profile"),
+        tool_profile=_profile(check, settings, document, "tool_profile"),
         categories_allowed=check.all("categories.allow", document.categories.allow, categories),
         categories_denied=check.all("categories.deny", document.categories.deny, categories),
         tools_allowed=check.all("tools.allow", document.tools.allow, tools),
@@ -49,6 +47,19 @@ def load(
     return policy, limits.model_copy(
         update={name: value for name, value in from_file.items() if name not in limits.model_fields_set}
     )
+
+
+def _profile(check: _Names, settings: PolicySettings, document: Document, layer: str) -> str:
+    """Return a layer's profile: its own key before `profile`, but anything in the environment before the file."""
+    known = SQL_PROFILES if layer == "sql_profile" else TOOL_PROFILES
+    for source in (settings, document):
+        for key in (layer, "profile"):
+            name = getattr(source, key) if key in source.model_fields_set else None
+            if name is not None:
+                check.one(key, name, TOOL_PROFILES if key == "profile" else known)
+                # The operator has no free SQL; what the brokered tasks run only reads.
+                return name if name in known else "read_only"
+    return "read_only"
 
 
 def _pick(settings: PolicySettings, document: Document, name: str) -> Any:
@@ -114,6 +125,8 @@ def _index(node: Any, path: str, lines: dict[str, int]) -> None:
     """Note the line of every key; YAML itself would let a second one silently win."""
     if node.id != "mapping":
         return
+    if path.count(".") > _DEEPEST:
+        raise ConfigError(f"governance line {node.start_mark.line + 1}: nested too deeply.")
     for key, value in node.value:
         name = f"{path}{key.value}"
         if name in lines:

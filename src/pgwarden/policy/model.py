@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, create_model
 
 from pgwarden.policy.profiles import SQL_PROFILES, TOOL_PROFILES
+from pgwarden.settings import LimitSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +61,16 @@ class Functions(_Section):
     allow: frozenset[str] = frozenset()
 
 
-class Limits(_Section):
-    """See the environment variables of the same names."""
+if TYPE_CHECKING:
 
-    max_rows: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    max_result_bytes: Annotated[int, Field(ge=1_024, le=64_000_000)] | None = None
-    max_cell_chars: Annotated[int, Field(ge=16)] | None = None
-    statement_timeout: Annotated[float, Field(gt=0, le=86_400)] | None = None
-    lock_timeout: Annotated[float, Field(gt=0, le=86_400)] | None = None
-    rate_limit: Annotated[int, Field(ge=0)] | None = None
-    max_concurrency: Annotated[int, Field(ge=1, le=200)] | None = None
+    class Limits(_Section):
+        """The environment's limits, each of which may be left out."""
+else:
+    _LIMITS = {
+        name: (Annotated[field.annotation | None, *field.metadata], None)
+        for name, field in LimitSettings.model_fields.items()
+    }
+    Limits = create_model("Limits", __base__=_Section, **_LIMITS)
 
 
 class Document(_Section):

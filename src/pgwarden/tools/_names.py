@@ -17,6 +17,9 @@ _IDENTIFIER = r'"(?:[^"]|"")+"|[^\W\d][\w$]*'
 _SQL_NAME = re.compile(rf"(?:({_IDENTIFIER})\.)?({_IDENTIFIER})")
 _FOLD = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
+LONGEST_NAME = 130
+"""Characters of an unknown name that an error repeats: any real one, with its schema."""
+
 Reading = tuple[str | None, str]
 """Schema (None: found by the search path) and name, exact."""
 
@@ -62,7 +65,7 @@ async def check_found(ctx: Context, texts: Sequence[str], found: Sequence[tuple[
         refs = [ref for at, ref in found if at == index]
         if len(refs) > 1:
             raise ArgumentError(
-                f"{text} can mean {' or '.join(refs)}.",
+                f"{_brief(text)} can mean {' or '.join(refs)}.",
                 hint="Write one of these, with its quotes.",
                 code="ambiguous_name",
             )
@@ -146,9 +149,9 @@ async def _not_found(ctx: Context, text: str, schema: str = "") -> NotFoundError
         hint = did_you_mean_tables(tables)
     elif named := {name for _, name in readings(text.strip())}.intersection(near["schemas"]):
         hint = f"{min(named)} is a schema; list_tables shows what is in it."
-    where = f" in schema {schema}" if schema else ""
+    where = f" in schema {_brief(schema)}" if schema else ""
     details = {"near": tables} if tables else None
-    return NotFoundError(f"There is no table or view {text}{where}.", hint=hint, details=details)
+    return NotFoundError(f"There is no table or view {_brief(text)}{where}.", hint=hint, details=details)
 
 
 def did_you_mean_tables(tables: Sequence[str]) -> str:
@@ -160,7 +163,11 @@ def _no_schema(schema: str, known: Mapping[str, Any]) -> NotFoundError:
     by_folded = {name.lower(): name for name in known["schemas"]}
     near = did_you_mean(schema, by_folded)
     hint = f"Did you mean {by_folded[near]}?" if near else "list_schemas shows them."
-    return NotFoundError(f"There is no schema {schema}.", hint=hint)
+    return NotFoundError(f"There is no schema {_brief(schema)}.", hint=hint)
+
+
+def _brief(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
 
 
 def _folded(identifier: str) -> str:

@@ -87,9 +87,9 @@ def test_operators() -> None:
 
 
 def test_types() -> None:
-    """Types are found in casts, typed literals and column lists; key words that are types are built in."""
+    """Types are found in casts, typed literals and column lists; key words stand for types of pg_catalog."""
     parsed = read("SELECT a::s.b, CAST(c AS d(1)), e 'x', 1::int, '1'::double precision FROM f() AS g(h i, j int)")
-    assert names(parsed.types) == {"s.b", "d", "e", "i"}
+    assert names(parsed.types) == {"s.b", "d", "e", "i", "pg_catalog.int4", "pg_catalog.float8"}
 
 
 def test_parameters_and_forms() -> None:

@@ -125,8 +125,9 @@ opclasses AS MATERIALIZED (
     UNION
     SELECT o.oprcode::oid::bigint FROM pg_catalog.pg_amop a JOIN pg_catalog.pg_operator o ON o.oid = a.amopopr
     WHERE a.amopfamily = c.opcfamily AND o.oid >= 16384) AS functions
-  FROM pg_catalog.pg_opclass c
-  WHERE c.oid >= 16384
+  FROM pg_catalog.pg_opclass c JOIN pg_catalog.pg_am m ON m.oid = c.opcmethod
+  -- Other methods' support functions take pointers, and so are in C.
+  WHERE c.oid >= 16384 AND m.amname IN ('btree', 'hash', 'gin', 'brin')
 ),
 trees AS MATERIALIZED (
   -- Expressions that run although no statement names them: (what kind, its owner, where its dependencies are listed).

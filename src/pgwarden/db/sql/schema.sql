@@ -148,7 +148,8 @@ order by p.nspname, p.relname
 -- schema, table, name, kind, definition, state, comment, total; without NOT NULL, which is a constraint since 18 only,
 -- unless it is not valid.
 with chosen as materialized (
-    select k.oid, k.conrelid, k.conname, k.contype, k.convalidated, k.conparentid, n.nspname, c.relname, count(*) over () as total
+    select k.oid, k.conrelid, k.conname, k.contype, k.convalidated, k.conparentid, n.nspname, c.relname,
+           count(*) over () as total
     from pg_catalog.pg_constraint k
     join pg_catalog.pg_class c on c.oid = k.conrelid
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace

@@ -5,8 +5,8 @@
 -- At most %(referrers)s keys of other tables, found by the triggers that a foreign key puts on the table it references:
 -- those have an index.
 with wanted as materialized (
-    select distinct w.idx, c.oid, c.relname, n.nspname, c.relnamespace, c.relkind, c.relispartition, c.relpersistence, c.relowner,
-           c.reltuples, c.relrowsecurity, c.relhassubclass
+    select distinct w.idx, c.oid, c.relname, n.nspname, c.relnamespace, c.relkind, c.relispartition, c.relpersistence,
+           c.relowner, c.reltuples, c.relrowsecurity, c.relhassubclass
     from unnest(%(idx)s::int[], %(schemas)s::text[], %(names)s::text[]) w (idx, nsp, rel)
     join pg_catalog.pg_class c on c.relname = w.rel::name and c.relkind in ('r', 'p', 'v', 'm', 'f')
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace

@@ -57,7 +57,8 @@ with names as (
       and exists (select from unnest(%(words)s::text[]) w where strpos(lower(name), w) > 0)
       and not exists (select from unnest(%(words)s::text[]) w where strpos(lower(home || ' ' || name), w) = 0)
 ), hits as (
-    select c.*, greatest(s.score, case when q.objoid is not null then 75 when d.objoid is not null then 50 else 0 end) as score
+    select c.*,
+           greatest(s.score, case when q.objoid is not null then 75 when d.objoid is not null then 50 else 0 end) as score
     from chosen c
     join scored s on s.name = c.name
     left join qualified q on q.classoid = c.classoid and q.objoid = c.objoid and q.objsubid = c.objsubid
