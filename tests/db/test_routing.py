@@ -14,6 +14,8 @@ from fix_proxy import Proxy
 from pgwarden.db import Database
 from pgwarden.db.routing import Health
 from pgwarden.providers.local.cluster import Cluster
+from pgwarden.tools.schema import get_database_info
+from tool_calls import calling
 
 pytestmark = pytest.mark.anyio
 
@@ -145,6 +147,18 @@ async def test_status_of_one_server(open_database: OpenDatabase, server: Server,
     assert (seen.name, seen.role, seen.lag_s) == ("primary", "primary", None)
     assert seen.server_version.startswith(str(server.major))
     assert 0 < (seen.latency_ms or 0) < 1000
+
+
+async def test_a_caller_sees_the_servers(pair: tuple[Server, Server]) -> None:
+    """get_database_info lists the replicas, their lag, and why one is not read."""
+    primary, standby = pair
+    replicas = (standby.url(), "postgresql://nobody@127.0.0.1:1/none")
+    async with calling(primary.url(), replica_urls=replicas, retry_attempts=1) as caller:
+        report = await caller.report(get_database_info)
+    first, second, third = report.data["servers"]
+    assert first.startswith("primary: ")
+    assert "s behind" in second
+    assert "refused" in third
 
 
 async def test_status_of_a_dead_server(open_database: OpenDatabase, proxy: Proxy) -> None:

@@ -191,6 +191,11 @@ class Database:
             self._role = roles.report(dict(zip(found.names, found.rows[0], strict=True)))
         return self._role
 
+    @property
+    def replicated(self) -> bool:
+        """Whether replicas are configured."""
+        return bool(self._router.replicas)
+
     async def status(self) -> list[TargetStatus]:
         """Ask every server how it is, the primary first. Never raises for one that does not answer."""
         self._watchdog.wake()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,9 @@ from pgwarden.context import Context
 from pgwarden.errors import ArgumentError, NotFoundError
 from pgwarden.results import Cell, Column, Report, Rows
 from pgwarden.tools import _describe, _joins, _names
+
+if TYPE_CHECKING:
+    from pgwarden.db import TargetStatus
 
 SCOPE = "database:read"
 PAGE = 200
@@ -182,6 +185,8 @@ async def get_database_info(ctx: Context) -> Report:
     role = await ctx.db.role()
     if role.warnings:
         info["role_warnings"] = list(role.warnings)
+    if ctx.db.replicated:
+        info["servers"] = [_server(status) for status in await ctx.db.status()]
     return Report("\n".join(_fact(name, value) for name, value in info.items()), info)
 
 
@@ -281,6 +286,14 @@ def _branch(kind: str, count: int, names: list[str]) -> str:
         return f"{kind}: {count:,}"
     more = f", ... {count - len(names):,} more" if count > len(names) else ""
     return f"{kind} ({count:,}): {', '.join(names)}{more}"
+
+
+def _server(status: TargetStatus) -> str:
+    if not status.reachable:
+        return f"{status.name}: {status.last_error}"
+    lag = f", {status.lag_s:.1f} s behind" if status.lag_s is not None else ""
+    note = f" ({status.note})" if status.note else ""
+    return f"{status.name}: {status.server_version}, {status.latency_ms:.1f} ms{lag}{note}"
 
 
 def _fact(name: str, value: Any) -> str:
