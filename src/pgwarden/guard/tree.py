@@ -14,6 +14,7 @@ from typing import Any, Final
 from pgwarden.guard.parsed import Refused
 
 MAX_STEPS_PER_TOKEN: Final = 40
+_LONGEST_WORD: Final = 63
 _COMPILED: Final = (
     "The compiled build of sqlglot is installed; a statement could crash the server.",
     "Uninstall sqlglotc and install plain sqlglot, without its extras c and rs.",
@@ -35,11 +36,18 @@ def parse(skeleton: str) -> Any:
         trees = parser(skeleton)
     except (_TooManyStepsError, RecursionError):
         raise Refused("too_complex", "The statement is too complex.", "Split it, or simplify it.") from None
-    except Exception:  # whatever sqlglot raises (it raises IndexError and KeyError too) means no
-        raise Refused("not_understood", "The statement is not understood.", "Check its syntax.") from None
+    except Exception as exc:  # whatever sqlglot raises (it raises IndexError and KeyError too) means no
+        raise Refused("not_understood", "The statement is not understood.", f"Check its syntax{_near(exc)}.") from None
     if len(trees) != 1 or trees[0] is None:
         raise Refused("multiple_statements", "There is more than one statement.", "Send one statement at a time.")
     return trees[0]
+
+
+def _near(exc: Exception) -> str:
+    """Tell where a parser's error is, in a word of the statement; constants are not in a skeleton."""
+    found = getattr(exc, "errors", None) or [{}]
+    word = str(found[0].get("highlight") or "").strip('"')
+    return f" near {word}" if word.isidentifier() and len(word) <= _LONGEST_WORD else ""
 
 
 @cache

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pgwarden.guard import skeleton, tree
+from pgwarden.guard import judge, skeleton, tree
 from pgwarden.guard.lexer import lex
 from pgwarden.guard.names import Names, find
 from pgwarden.guard.parsed import Name, Refused
@@ -95,3 +95,11 @@ def test_compiled_build_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         tree._load.cache_clear()
     assert caught.value.code == "guard_unavailable"
+
+
+@pytest.mark.parametrize(
+    ("sql", "near"), [("select id frm t", "t"), ("select a b c from t", "c"), ("select * from t where", "where")]
+)
+def test_a_syntax_error_says_where(sql: str, near: str) -> None:
+    """The word at which the parser gave up is in the hint."""
+    assert judge(sql, None).hint == f"Check its syntax near {near}."
