@@ -53,6 +53,20 @@ async def test_many_are_cancelled_at_once(open_database: OpenDatabase, database_
         assert await asyncio.gather(*(cell(db, "SELECT 1") for _ in range(8))) == ["1"] * 8
 
 
+async def test_a_statement_that_cannot_be_ended_keeps_its_place(open_database: OpenDatabase, database_url: str) -> None:
+    """PostgreSQL does not look for a request to cancel while it compares arrays; until then there is no new one."""
+    numbers = "(SELECT array_agg({}) FROM generate_series(1, 10000) AS n)"
+    runaway = f"SELECT {numbers.format('n')} && {numbers.format('-n')}"
+    async with open_database(database_url, pool_max=1) as db:
+        call = asyncio.create_task(read(db, runaway))
+        await _until(database_url, running=1, like="%array_agg(%")
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert await cell(db, "SELECT 1") == "1"
+        await _until(database_url, running=0, like="%array_agg(%", tries=1)
+
+
 async def test_cancelled_while_connecting(open_database: OpenDatabase, proxy: Proxy) -> None:
     """A call that waits for a connection can be cancelled at once."""
     async with proxy as network, open_database(network.url, pool_max=1) as db:
@@ -99,13 +113,14 @@ async def test_close_ends_statements(open_database: OpenDatabase, database_url: 
             await read(db, "SELECT 1")
 
 
-async def _until(url: str, *, running: int) -> None:
+async def _until(url: str, *, running: int, like: str = "%pg_sleep(%", tries: int = 100) -> None:
     """Wait until that many statements of ours run on the server."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
-        for _ in range(100):
+        for _ in range(tries):
             cursor = await conn.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgwarden'"
-                " AND state = 'active' AND query LIKE '%pg_sleep(%' AND datname = current_database()"
+                " AND state = 'active' AND query LIKE %s AND datname = current_database()",
+                (like,),
             )
             if await cursor.fetchone() == (running,):
                 return

@@ -156,6 +156,12 @@ def test_the_operator_has_no_sql_of_its_own() -> None:
         ("profile: admin\n", "version", ""),
         ("version: 1\ntools: {deny: []}\ntools: {deny: []}\n", "governance line 3: tools is given twice", ""),
         ("version: [1\n", "not valid YAML", ""),
+        (
+            "version: 1\nfunctions:\n  allow: [pg_sleep]\n",
+            "governance line 3: functions.allow: 'pg_sleep' is no",
+            "type",
+        ),
+        ("version: 1\nfunctions:\n  allow: ['public.\"F\"(integer)']\n", "is no signature", "without quotes"),
         ("version: 1\nprofile: analist\n", "governance line 2: profile: 'analist' is not known", "analyst"),
         ("version: 1\ntools: &a\n  allow: *a\n", "governance line", ""),
         ("", "version", ""),

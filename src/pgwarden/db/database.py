@@ -100,7 +100,7 @@ class Database:
                 server itself stops at the cap, and `offset` counts.
             limit: Rows at most.
             offset: Rows to skip.
-            max_bytes: Bytes of values at most; the first row is returned however large it is.
+            max_bytes: Bytes of values at most; the first row is returned all the same, unless it takes hundreds of MB.
             timeout_s: Seconds that the statement may take on the server.
             prepare: A statement that the guard has let through, for `statement` to name as `judged`: it is prepared
                 first and planned without the values of its parameters. `params` is not used then.

@@ -8,7 +8,8 @@ A read goes out as one batch of the extended protocol, in which the server refus
 
 The savepoint makes the transaction's mode final: after it nothing can turn READ ONLY off. Nobody waits for the end of
 the transaction and the reset, which saves a wake-up a read; a connection where one failed is closed. Without pipelining
-the same steps go one after another, and the reset is still owed. Where a cap ends the taking of rows the statement is cancelled by `settle`, which nobody waits for either.
+the same steps go one after another, and the reset is still owed. Where a cap ends the taking of rows the statement is
+cancelled by `settle`, which nobody waits for either.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ _ROLLBACK = b"ROLLBACK"
 _RESET = b"DISCARD ALL"
 _BATCH_OWES = 4
 """ROLLBACK, sync, DISCARD ALL, sync."""
+_STEPS = 8
+"""More statements than a batch has before its first sync."""
 _WAKE_S = 1.0
 """How often a wait looks whether its socket was closed under it, in seconds."""
 _CHUNKS_SINCE = 170_000
@@ -89,6 +92,8 @@ class Link:
         self._pgconn: PGconn = connection.pgconn
         self._stopped = False
         self._owed = 0
+        self.aborted = False
+        """Whether its statement was to be ended without being read to its end; only `gone` and `close` may follow."""
         self.pipelined = pipelined
         self.born = self.used = time.monotonic()
         self.generation = 0
@@ -190,11 +195,28 @@ class Link:
         return not self.broken
 
     async def abort(self) -> None:
-        """End the running statement on the server and close. Safe at any moment; never raises psycopg's errors."""
+        """Ask the server to end the running statement. Safe at any moment; never raises psycopg's errors."""
+        self.aborted = True
         try:
             if self._pgconn.transaction_status == TransactionStatus.ACTIVE or self.pipelined:
                 await self._connection.cancel_safe(timeout=_CANCEL_S)
-        except psycopg.Error:
+        except BaseException as exc:
+            self.close()
+            if not isinstance(exc, psycopg.Error):
+                raise
+
+    async def gone(self, timeout_s: float) -> None:
+        """Wait until the server has ended the statement of an aborted link, then close.
+
+        Some functions of PostgreSQL do not look for a request to cancel before they are done.
+
+        Args:
+            timeout_s: Seconds after which it is closed all the same.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._wait(self._drain())
+        except (psycopg.Error, TimeoutError):
             pass
         finally:
             self.close()
@@ -290,6 +312,15 @@ class Link:
             yield from self._answers(1)
         else:
             yield from self._finish()
+
+    def _drain(self) -> _Wait:
+        """Read away everything up to the end of the statement, wherever its answer is."""
+        ends = 0
+        while ends < _STEPS:
+            result = yield from self._fetch()
+            if result is _TOO_LARGE or (result is not None and result.status == ExecStatus.PIPELINE_SYNC):
+                return
+            ends += result is None if self.pipelined else _STEPS * (result is None)
 
     def _finish(self) -> _Wait:
         """Without pipelining: roll back, and send the reset without waiting for its answer."""

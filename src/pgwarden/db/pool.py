@@ -66,8 +66,12 @@ class Pool:
             raise
 
     def release(self, link: Link) -> None:
-        """Take a link back. Never waits: one with a statement still on it is settled in the background first."""
-        if link.unsettled and not link.broken and not self._closed:
+        """Take a link back. Never waits: a statement that is still on it is brought to its end in the background."""
+        if self._closed or link.broken:
+            self._put(link)
+        elif link.aborted:
+            self._spawn(self._bury(link))
+        elif link.unsettled:
             self._spawn(self._settle(link))
         else:
             self._put(link)
@@ -140,6 +144,13 @@ class Pool:
         except asyncio.CancelledError:
             link.close()
             raise
+        finally:
+            self._put(link)
+
+    async def _bury(self, link: Link) -> None:
+        """Keep the slot until the server is done: a statement that cannot be ended must not make room for the next."""
+        try:
+            await link.gone(self._settings.pool_lifetime)
         finally:
             self._put(link)
 

@@ -105,7 +105,8 @@ class Reader:
             await link.abort()
             raise
         except (_AgainError, ConnectionLostError):
-            link.close()
+            if not link.aborted:
+                link.close()
             raise
         finally:
             self._pool.release(link)

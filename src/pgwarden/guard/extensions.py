@@ -34,7 +34,6 @@ TRUSTED: Mapping[str, Trust] = MappingProxyType(
         "cube": _PLAIN,
         "dict_int": _PLAIN,
         "dict_xsyn": _PLAIN,
-        "earthdistance": _PLAIN,
         "fuzzystrmatch": _PLAIN,
         "hstore": _PLAIN,
         "intagg": _PLAIN,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from pgwarden.policy.model import Document, Policy
 from pgwarden.policy.profiles import SQL_PROFILES, TOOL_PROFILES
 from pgwarden.settings import LimitSettings, PolicySettings
 
+_SIGNATURE = re.compile(r"[^\s\"'(),]+\([^\"'()]*\)")
 _DEEPEST = 8
 """Levels of a governance file; an alias of a node inside of itself has no end."""
 
@@ -40,7 +42,7 @@ def load(
         categories_denied=check.all("categories.deny", document.categories.deny, categories),
         tools_allowed=check.all("tools.allow", document.tools.allow, tools),
         tools_denied=check.all("tools.deny", document.tools.deny, tools),
-        functions_allowed=frozenset(" ".join(signature.split()) for signature in document.functions.allow),
+        functions_allowed=frozenset(map(check.signature, document.functions.allow)),
         toolsets=_toolsets(check, _pick(settings, document, "toolsets") or (), categories),
     )
     from_file = document.limits.model_dump(exclude_none=True)
@@ -87,6 +89,15 @@ class _Names:
                 hint=f"Did you mean {near}?" if near else f"One of: {', '.join(known)}.",
             )
         return name
+
+    def signature(self, text: str) -> str:
+        signature = " ".join(text.split())
+        if not _SIGNATURE.fullmatch(signature):
+            raise ConfigError(
+                f"{_where(self._lines, 'functions.allow')}functions.allow: {signature[:128]!r} is no signature.",
+                hint="Write name(type, type), with the schema where it has one, and without quotes.",
+            )
+        return signature
 
     def all(self, key: str, names: Iterable[str], known: Iterable[str]) -> frozenset[str]:
         known = list(known)

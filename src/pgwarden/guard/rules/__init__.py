@@ -9,6 +9,7 @@ from pgwarden.guard.rules import (
     operator_schema,
     repetition,
     row_lock,
+    runaway,
     sampling,
     system_relations,
     treat,
@@ -28,5 +29,6 @@ TOKEN_RULES = (
     system_relations.check,
     attributes.check,
     repetition.check,
+    runaway.check,
 )
 TREE_RULES = (tree_root.check, tree_nodes.check, tree_calls.check, tree_relations.check)
