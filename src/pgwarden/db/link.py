@@ -48,6 +48,8 @@ _CANCEL_S = 1.0
 
 MAX_GROWTH = 256 << 20
 """Bytes that this process may grow by until a chunk of rows is complete: libpq keeps all of it, more than once."""
+_LONG_WAITS = 16
+"""Arrivals of data for one chunk from which on its size is looked at; ordinary ones need a few."""
 _TOO_LARGE = ServerMessage(
     "54000", "The rows are too large to be taken in.", hint="Select parts of the values, for example left(x, 1000)."
 )
@@ -293,11 +295,14 @@ class Link:
 
         What is seen is whole rows: one, of 1 GB at most, is always taken in.
         """
-        before = 0
+        before = waits = 0
         while self._pgconn.is_busy():
             while not (yield Wait.R):
                 pass
             self._pgconn.consume_input()
+            waits += 1
+            if waits < _LONG_WAITS:
+                continue
             if before and _resident() - before > MAX_GROWTH:
                 return _TOO_LARGE
             before = before or _resident()
