@@ -29,6 +29,11 @@ demo: $(RUNTIME) ## Watch the real server at work on a throwaway shop, for a min
 test: $(DEV) ## Run every test
 	@$(BIN)/python -m pytest -q
 
+.PHONY: coverage
+coverage: $(DEV) ## Run every test and report which lines of the package they reach in their own process
+	@$(BIN)/coverage run -m pytest -q
+	@$(BIN)/coverage report
+
 .PHONY: lint
 lint: $(DEV) ## Check style and formatting
 	@$(BIN)/ruff check .

@@ -90,7 +90,10 @@ class PolicySettings(_Concern):
 class StateSettings(_Concern):
     """Files of our own."""
 
-    home: Path = Field(default_factory=_default_home, description="State directory.")
+    home: Path = Field(
+        default_factory=_default_home,
+        description="State directory; default: pgwarden in $XDG_STATE_HOME or ~/.local/state.",
+    )
     audit_path: Path | None = Field(None, description="Audit log; default: audit.jsonl in the state directory.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("WARNING", description="Of the log on stderr.")
 
