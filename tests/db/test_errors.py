@@ -134,6 +134,18 @@ async def test_powers_are_noticed(open_database: OpenDatabase, database_url: str
             conn.execute(f"DROP ROLE {role}")
 
 
+async def test_a_powerful_role_is_warned_of_once(
+    open_database: OpenDatabase, database_url: str, plain_role_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first judgement asks what the role could do, and the log says it; a role that only reads is not mentioned."""
+    async with open_database(database_url) as powerful, open_database(plain_role_url) as plain:
+        await plain.catalog()
+        assert not caplog.messages
+        await powerful.catalog()
+        await powerful.catalog()
+    assert ["is a superuser" in message for message in caplog.messages] == [True]
+
+
 async def test_least_privilege_can_be_required(
     open_database: OpenDatabase, database_url: str, plain_role_url: str
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -22,6 +23,8 @@ from pgwarden.errors import DatabaseError
 from pgwarden.guard.catalog import Catalog
 from pgwarden.results import Cell, Column, Rows
 from pgwarden.settings import ConnectionSettings, LimitSettings
+
+log = logging.getLogger(__name__)
 
 _CANCEL_S = 1.5
 """Seconds that a cancelled call waits for its statement to end on the server."""
@@ -175,6 +178,9 @@ class Database:
         """
         await self._check_role()
         catalog = await self._catalog.get(self._fetch)
+        if self._learned is None:
+            for warning in (await self.role()).warnings:
+                log.warning("%s", warning)
         if catalog is not self._learned:
             self._types.learn(catalog.type_names)
             self._learned = catalog
