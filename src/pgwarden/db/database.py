@@ -178,12 +178,13 @@ class Database:
         """
         await self._check_role()
         catalog = await self._catalog.get(self._fetch)
-        if self._learned is None:
-            for warning in (await self.role()).warnings:
-                log.warning("%s", warning)
+        first = self._learned is None
         if catalog is not self._learned:
             self._types.learn(catalog.type_names)
             self._learned = catalog
+        if first:
+            for warning in (await self.role()).warnings:
+                log.warning("%s", warning)
         return catalog
 
     async def role(self) -> roles.RoleReport:

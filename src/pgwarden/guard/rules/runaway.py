@@ -1,8 +1,8 @@
 """The built-in types path and polygon: comparing two of them takes the product of their points, and cannot be ended.
 
 PostgreSQL's functions over them do not look for a request to cancel before they are done, so neither a timeout nor
-pg_terminate_backend ends `path <-> path`: 10,000 points each take 18 seconds, 200,000 two hours. What is stored in
-columns stays readable; making such a value in a statement is what this refuses.
+pg_terminate_backend ends `path <-> path`: with 10,000 points each it took 18 seconds, with 200,000 it had not ended
+after 19 minutes. What is stored in columns stays readable; making such a value in a statement is what this refuses.
 """
 
 from __future__ import annotations
