@@ -11,13 +11,15 @@ SOURCE = Path(__file__).parents[1] / "src" / "pgwarden"
 
 LAYERS = (
     {"errors", "results"},
-    {"settings", "policy", "guard", "format", "pages", "rate", "audit", "toolsets"},
+    {"settings", "format", "pages", "rate", "audit", "toolsets", "tokens"},
+    {"policy"},
+    {"guard"},
     {"db", "providers"},
-    {"catalogue", "context"},
-    {"tools"},
+    {"catalogue", "context", "consent", "setup_sql"},
+    {"tools", "resources"},
     {"call", "stdio"},
     {"server"},
-    {"demo"},
+    {"demo", "policy_report"},
     {"cli"},
     {"__main__"},
 )

@@ -4,7 +4,9 @@
     ├── ConfigError               the start is refused: a setting is wrong
     ├── PolicyError
     │   ├── UnknownToolError      no such tool for this caller
-    │   └── RateLimitedError
+    │   ├── RateLimitedError
+    │   ├── ScopeError            the token lacks a scope
+    │   └── ConsentError          nobody has said yes
     ├── ArgumentError             an argument is unknown, missing or out of bounds
     │   ├── CursorError           a paging cursor is unknown, expired or of another query
     │   └── NotFoundError         a named object does not exist
@@ -12,8 +14,10 @@
     ├── DatabaseError
     │   ├── UnavailableError      no connection could be made
     │   ├── ConnectionLostError   the connection broke in the middle of a call
+    │   ├── OutcomeUnknownError   it broke while a change was being committed
     │   └── QueryError            PostgreSQL refused or aborted the statement
-    │       └── StatementTimeoutError
+    │       ├── StatementTimeoutError
+    │       └── TooManyRowsError  a change would have affected more rows than allowed; it was rolled back
     ├── NotSupportedError         this server cannot do it
     ├── AuditError                the audit log cannot be written or does not verify
     └── InternalError             a defect of pgwarden
@@ -97,6 +101,18 @@ class RateLimitedError(PolicyError):
     retryable = True
 
 
+class ScopeError(PolicyError):
+    """The token lacks a scope."""
+
+    code = "scope_missing"
+
+
+class ConsentError(PolicyError):
+    """Nobody has said yes to this call; nothing has been done."""
+
+    code = "confirmation_required"
+
+
 class ArgumentError(WardenError):
     """The arguments are not valid."""
 
@@ -151,6 +167,18 @@ class StatementTimeoutError(QueryError):
     """The statement ran into its time limit and was ended."""
 
     code = "statement_timeout"
+
+
+class TooManyRowsError(QueryError):
+    """The statement would have changed more rows than allowed, and was rolled back."""
+
+    code = "too_many_rows"
+
+
+class OutcomeUnknownError(DatabaseError):
+    """The connection was lost while the change was being committed: it may or may not have been made."""
+
+    code = "outcome_unknown"
 
 
 class NotSupportedError(WardenError):

@@ -57,4 +57,26 @@ class Ack:
     data: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Written:
+    """What a change did.
+
+    `tag` is the server's command tag ("UPDATE 3"), `affected` the number of rows in it (None: the command has none),
+    `rows` what RETURNING gave (None: nothing), `rolled_back` whether it was a dry run.
+    """
+
+    tag: str
+    affected: int | None = None
+    rows: Rows | None = None
+    rolled_back: bool = False
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a call would do, for the one who has to say yes: `text` for a person, `data` the same as JSON."""
+
+    text: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
 Result = Rows | Report | Ack

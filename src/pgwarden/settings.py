@@ -64,6 +64,9 @@ class LimitSettings(_Concern):
     max_cell_chars: int = Field(2_000, ge=16, description="Characters shown of one value.")
     statement_timeout: float = Field(30, gt=0, le=86_400, description="Seconds for one statement.")
     lock_timeout: float = Field(5, gt=0, le=86_400, description="Seconds to wait for a lock.")
+    max_affected_rows: int = Field(10_000, ge=1, description="Rows that one change may affect at most.")
+    max_estimated_rows: int = Field(0, ge=0, description="Rows that the planner may expect of a query; 0 = no limit.")
+    max_estimated_cost: float = Field(0, ge=0, description="Cost that the planner may expect; 0 = no limit.")
     rate_limit: int = Field(600, ge=0, description="Calls a minute for a caller; 0 = no limit.")
     max_concurrency: int = Field(8, ge=1, le=200, description="Calls that use the database at once.")
 
@@ -76,8 +79,11 @@ class PolicySettings(_Concern):
     tool_profile: ToolProfile | None = Field(None, description="Tool categories allowed; default: profile.")
     toolsets: Csv = Field((), description="Categories listed at first; default by profile; `all` for every one.")
     consent: Literal["auto", "human", "argument"] = Field(
-        "auto", description="How a person's yes is taken, for tools that need one; today's only read."
+        "auto", description="How a yes is taken: auto asks the person where the client can."
     )
+    consent_timeout: float = Field(300, ge=5, le=3600, description="Seconds a person has to answer.")
+    role: str | None = Field(None, description="Role of the policy file, or admin, analyst, operator.")
+    token: SecretStr | None = Field(None, description="Signed token whose scopes bound every call.")
     governance: Path | None = Field(None, description="YAML policy file.")
     require_least_privilege: bool = Field(False, description="Refuse roles that could do more than the profile.")
 
@@ -95,6 +101,12 @@ class StateSettings(_Concern):
         description="State directory; default: pgwarden in $XDG_STATE_HOME or ~/.local/state.",
     )
     audit_path: Path | None = Field(None, description="Audit log; default: audit.jsonl in the state directory.")
+    audit_fsync: Literal["never", "changes", "always"] = Field(
+        "changes", description="Which audit lines are forced to disk before the answer."
+    )
+    audit_max_bytes: int = Field(0, ge=0, description="Size from which on the audit log is rotated; 0 = never.")
+    audit_keep: int = Field(10, ge=1, le=10_000, description="Rotated audit logs kept.")
+    audit_literals: bool = Field(True, description="Whether literals of SQL stay in the audit log.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("WARNING", description="Of the log on stderr.")
 
     @property

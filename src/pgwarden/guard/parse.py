@@ -6,7 +6,7 @@ from typing import Final
 
 from pgwarden.guard import canonical, explain, names, show, skeleton, tree, types
 from pgwarden.guard.lexer import Kind, Token, lex
-from pgwarden.guard.parsed import Name, Parsed, Refused
+from pgwarden.guard.parsed import Name, Parsed, Refused, Source
 from pgwarden.guard.rules import TOKEN_RULES, TREE_RULES, first_verb, one_statement
 from pgwarden.guard.stream import Stream
 from pgwarden.guard.verdict import Form
@@ -33,7 +33,8 @@ def read(sql: str) -> Parsed:
         return _parsed(text, "show", ("SHOW",), tokens, None)
     if first == "explain":
         query = explain.query(tokens)
-        return _parsed(text, "explain", ("EXPLAIN", "SELECT"), query, _judge(query))
+        prefix = tuple(tokens[: len(tokens) - len(query)])
+        return _parsed(text, "explain", ("EXPLAIN", "SELECT"), query, _judge(query), prefix)
     return _parsed(text, "select", ("SELECT",), tokens, _judge(tokens))
 
 
@@ -50,7 +51,12 @@ def _judge(tokens: list[Token]) -> tuple[Stream, names.Names]:
 
 
 def _parsed(
-    text: str, form: Form, kinds: tuple[str, ...], tokens: list[Token], judged: tuple[Stream, names.Names] | None
+    text: str,
+    form: Form,
+    kinds: tuple[str, ...],
+    tokens: list[Token],
+    judged: tuple[Stream, names.Names] | None,
+    prefix: tuple[Token, ...] = (),
 ) -> Parsed:
     numbers = [_number(token) for token in tokens if token.kind is Kind.PARAMETER]
     none: frozenset[Name] = frozenset()
@@ -67,6 +73,7 @@ def _parsed(
         attributes=found.attributes,
         operators=found.operators,
         types=types.named(stream, found.types, found.calls),
+        source=Source(prefix, stream, found),
     )
 
 

@@ -6,8 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pgwarden.guard.verdict import Form
+
+if TYPE_CHECKING:
+    from pgwarden.guard.lexer import Token
+    from pgwarden.guard.names import Names
+    from pgwarden.guard.stream import Stream
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer, no error
@@ -30,6 +36,25 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A statement's tokens, for whoever has to change its text.
+
+    Attributes:
+        prefix: The tokens before the query: EXPLAIN with its options, CREATE VIEW ... AS; else empty.
+        stream: The tokens of the query or change.
+        names: Where its names are. `names.relations` holds those that are read, and those that are changed.
+        targets: The relations that are changed, by the index of their first token.
+        suffix: The tokens behind the query, such as WITH NO DATA.
+    """
+
+    prefix: tuple[Token, ...]
+    stream: Stream
+    names: Names
+    targets: frozenset[int] = frozenset()
+    suffix: tuple[Token, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Parsed:
     """Everything in a statement that has a meaning in the catalog. In doubt a name is in more than one of the sets.
 
@@ -43,6 +68,7 @@ class Parsed:
         attributes: Every `x.name` and `(x).name`: a column, or a call of the function with one argument.
         operators: Every operator, also those that syntax stands for (LIKE is `~~`, IN is `=`, BETWEEN `>=` and `<=`).
         types: Every type named in a cast, a typed literal, or a column definition list.
+        source: The tokens; None for SHOW.
     """
 
     canonical: str
@@ -54,3 +80,4 @@ class Parsed:
     attributes: frozenset[str]
     operators: frozenset[Name]
     types: frozenset[Name]
+    source: Source | None = None
