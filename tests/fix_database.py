@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from pgwarden.db import Database
-from pgwarden.results import Rows
+from pgwarden.policy.scopes import UNLIMITED, Scopes
+from pgwarden.results import Rows, Written
 from pgwarden.settings import ConnectionSettings, LimitSettings
 
 OpenDatabase = Callable[..., AbstractAsyncContextManager[Database]]
@@ -27,13 +28,21 @@ def open_database() -> OpenDatabase:
 
     @asynccontextmanager
     async def opened(
-        url: str, *, limits: LimitSettings | None = None, least_privilege: bool = False, **settings: Any
+        url: str,
+        *,
+        limits: LimitSettings | None = None,
+        least_privilege: bool = False,
+        writes: bool = False,
+        scopes: Scopes = UNLIMITED,
+        **settings: Any,
     ) -> AsyncIterator[Database]:
         db = Database(
             ConnectionSettings(**settings),
             limits or LimitSettings(),
             conninfo=url,
             require_least_privilege=least_privilege,
+            writes=writes,
+            scopes=scopes,
         )
         try:
             yield db
@@ -47,6 +56,12 @@ async def read(db: Database, statement: str, *params: object, **arguments: Any) 
     """Read as a tool would, with caps that do not matter unless named."""
     caps: dict[str, Any] = {"wrap": True, "limit": 1000, "max_bytes": 1_000_000, "timeout_s": 20.0}
     return await db.read(statement, params, **(caps | arguments))
+
+
+async def write(db: Database, statement: str, *params: object, **arguments: Any) -> Written:
+    """Change as a tool would, with caps that do not matter unless named."""
+    caps: dict[str, Any] = {"limit": 1000, "max_bytes": 1_000_000, "timeout_s": 20.0, "max_affected": None}
+    return await db.write(statement, params, **(caps | arguments))
 
 
 async def cell(db: Database, statement: str, *params: object, **arguments: Any) -> str | None:

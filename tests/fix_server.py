@@ -17,7 +17,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import pytest
 from mcp import Client, StdioServerParameters
@@ -58,16 +58,19 @@ def server_environment(tmp_path: Path) -> Callable[..., dict[str, str]]:
 def over_stdio(era: Era, server_log: Path, server_environment: Callable[..., dict[str, str]]) -> Opener:
     """A function that starts `python -m pgwarden` on a database and opens a client to it.
 
-    Keyword arguments are environment variables of the server.
+    Keyword arguments are environment variables of the server; `person` answers its questions.
     """
 
     @asynccontextmanager
-    async def opened(database_url: str | None, **variables: str) -> AsyncIterator[Client]:
+    async def opened(database_url: str | None, *, person: Any = None, **variables: str) -> AsyncIterator[Client]:
         environment = server_environment(database_url, **variables)
         launch = StdioServerParameters(command=sys.executable, args=["-m", "pgwarden"], env=environment)
         with server_log.open("a", encoding="utf-8") as log:
             async with Client(
-                stdio_client(launch, errlog=log), mode=era, read_timeout_seconds=READ_TIMEOUT_S
+                stdio_client(launch, errlog=log),
+                mode=era,
+                read_timeout_seconds=READ_TIMEOUT_S,
+                elicitation_callback=person,
             ) as client:
                 yield client
 
@@ -82,12 +85,14 @@ def in_memory(era: Era, server_environment: Callable[..., dict[str, str]], monke
     """
 
     @asynccontextmanager
-    async def opened(database_url: str | None, **variables: str) -> AsyncIterator[Client]:
+    async def opened(database_url: str | None, *, person: Any = None, **variables: str) -> AsyncIterator[Client]:
         for name, value in server_environment(database_url, **variables).items():
             monkeypatch.setenv(name, value)
         server, source = build()
         try:
-            async with Client(server, mode=era, read_timeout_seconds=READ_TIMEOUT_S) as client:
+            async with Client(
+                server, mode=era, read_timeout_seconds=READ_TIMEOUT_S, elicitation_callback=person
+            ) as client:
                 yield client
         finally:
             await source.close()

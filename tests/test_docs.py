@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pgwarden import settings
+from pgwarden import policy, settings
+from pgwarden.policy.profiles import SQL_PROFILES
+from pgwarden.tools import CATEGORIES
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
@@ -53,3 +55,34 @@ def test_the_env_example_loads(tmp_path: Path) -> None:
     file = tmp_path / "example.env"
     file.write_text(text)
     assert settings.load(file) == settings.load()
+
+
+GOVERNANCE = ROOT / "docs" / "governance.md"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_policy_snippets_load(path: Path) -> None:
+    """Every policy file that a document shows is accepted."""
+    tools = {spec.name: category.name for category in CATEGORIES for spec in category.tools}
+    for snippet in re.findall(r"```yaml\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
+        policy.load(settings.PolicySettings(), settings.LimitSettings(), snippet, tools)
+
+
+def test_governance_names_every_key() -> None:
+    """The page's table has each key of the policy file once; that it is fresh is tested above."""
+    from pgwarden.policy.document import Document
+
+    keys = re.findall(r"^\| `([a-z_.\[\]]+)` \|", GOVERNANCE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    listed = keys[keys.index("profile") :]
+    assert {key.split(".")[0].removesuffix("[]") for key in listed} == set(Document.model_fields)
+    assert len(listed) == len(set(listed))
+
+
+@pytest.mark.parametrize("profile", sorted(SQL_PROFILES))
+def test_governance_lists_what_each_profile_adds(profile: str) -> None:
+    """The page's table of profiles is the code's."""
+    order = list(SQL_PROFILES)
+    before = SQL_PROFILES[order[order.index(profile) - 1]] if order.index(profile) else frozenset()
+    said = re.search(rf"\| `{profile}` \| (?:and )?(.*?) \|", GOVERNANCE.read_text(encoding="utf-8"))
+    assert said is not None
+    assert set(said[1].split(", ")) == SQL_PROFILES[profile] - before

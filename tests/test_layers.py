@@ -11,15 +11,19 @@ SOURCE = Path(__file__).parents[1] / "src" / "pgwarden"
 
 LAYERS = (
     {"errors", "results"},
-    {"settings", "format", "pages", "rate", "audit", "toolsets", "tokens"},
+    {"settings", "format", "pages", "rate", "audit", "toolsets", "keys"},
+    {"tokens"},
     {"policy"},
     {"guard"},
     {"db", "providers"},
     {"catalogue", "context", "consent", "setup_sql"},
     {"tools", "resources"},
+    {"grants", "record", "rendering"},
+    {"judging"},
     {"call", "stdio"},
+    {"asking"},
     {"server"},
-    {"demo", "policy_report"},
+    {"demo"},
     {"cli"},
     {"__main__"},
 )
@@ -31,8 +35,8 @@ ONLY = {
     "psycopg": {"db"},
     "psycopg_pool": {"db"},
     "sqlglot": {"guard"},
-    "mcp": {"server", "stdio", "demo"},
-    "mcp_types": {"server", "stdio", "demo"},
+    "mcp": {"server", "asking", "stdio", "demo"},
+    "mcp_types": {"server", "asking", "stdio", "demo"},
     "subprocess": {"providers", "demo"},
     "fcntl": {"audit", "providers"},
 }

@@ -13,8 +13,9 @@ import psycopg
 from pgwarden.catalogue import ToolSpec
 from pgwarden.context import Context
 from pgwarden.db import Database
+from pgwarden.guard import judge
 from pgwarden.guard.verdict import Verdict
-from pgwarden.results import Report, Result, Rows
+from pgwarden.results import Plan, Report, Result, Rows
 from pgwarden.settings import ConnectionSettings, LimitSettings
 from pgwarden.toolsets import Toolsets
 
@@ -36,7 +37,7 @@ class Caller:
     db: Database
 
     async def rows(self, spec: ToolSpec, **arguments: Any) -> Rows:
-        """Call a tool that returns rows; `max_rows`, `page` and `verdict` go to the context."""
+        """Call a tool that returns rows; what a Context has goes there: `max_rows`, `page`, `verdict`, `hidden`, ..."""
         return cast(Rows, await self.call(spec, **arguments))
 
     async def report(self, spec: ToolSpec, **arguments: Any) -> Report:
@@ -52,17 +53,31 @@ class Caller:
 
     async def call(self, spec: ToolSpec, **arguments: Any) -> Result:
         """Call any tool; as `rows`."""
-        context = Context(
+        return await spec.function(self._context(spec, arguments), **arguments)
+
+    async def plan(self, spec: ToolSpec, **arguments: Any) -> Plan:
+        """Ask a tool that needs a yes what it would do; as `rows`."""
+        assert spec.plan is not None
+        return await spec.plan(self._context(spec, arguments), **arguments)
+
+    async def judged(self, sql: str, *, unsafe: frozenset[str] = frozenset()) -> Verdict:
+        """The guard's verdict on a statement that may change something."""
+        return judge(sql, await self.db.catalog(), writes=True, unsafe=unsafe)
+
+    def _context(self, spec: ToolSpec, arguments: dict[str, Any]) -> Context:
+        """Take what belongs there out of the arguments."""
+        return Context(
             db=self.db,
-            limits=LimitSettings.model_validate({}),
+            limits=arguments.pop("limits", None) or LimitSettings.model_validate({}),
             toolsets=Toolsets([], []),
             max_rows=arguments.pop("max_rows", spec.paged or 1000),
             max_bytes=arguments.pop("max_bytes", 1_000_000),
             timeout_s=arguments.pop("context_timeout_s", 20),
             page=arguments.pop("page", None),
             verdict=arguments.pop("verdict", None),
+            decision=arguments.pop("decision", None),
+            hidden=arguments.pop("hidden", frozenset()),
         )
-        return await spec.function(context, **arguments)
 
 
 def following(page: Rows) -> Any:

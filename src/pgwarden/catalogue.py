@@ -6,8 +6,8 @@ A tool is one async function in `tools/<category>.py`:
     async def list_things(ctx: Context, schema: Annotated[str, Field(description="Only this schema.")] = "") -> Rows:
         '''List the things.'''
 
-Its JSON schema, annotations, common arguments (`max_rows`, `cursor`, `format`) and place in the policy follow from
-that. It never enforces anything: `call.py` does.
+Its JSON schema, annotations, common arguments (`max_rows`, `cursor`, `format`, `confirm`, `confirm_name`) and place in
+the policy follow from that. It never enforces anything: `call.py` does.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from types import ModuleType
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from pgwarden.results import Ack, Result, Rows
+from pgwarden.results import Plan, Report, Result, Rows
 
 Format = Literal["markdown", "json", "csv"]
 DocumentFormat = Literal["markdown", "json"]
+Confirm = Annotated[bool, Field(description="Only once the person has said yes.")]
+ConfirmName = Annotated[str, Field(description="The exact name, as the person gave it.")]
 
 
 class Tier(StrEnum):
@@ -46,6 +48,8 @@ class SqlUse(StrEnum):
     """Refuses the call unless the statement is readable."""
     JUDGE = "judge"
     """Judges it; the tool reports the verdict and runs nothing."""
+    WRITE = "write"
+    """Accepts changes as well; the statement's own tier takes the place of the tool's."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,19 @@ class ToolSpec:
     scope: str
     sql: SqlUse | None = None
     paged: int | None = None
+    plan: Callable[..., Awaitable[Plan]] | None = None
+    typed: str = ""
+
+    def __post_init__(self) -> None:
+        """Check that the declaration can be kept.
+
+        Raises:
+            TypeError: Something that destroys names neither what has to be typed, nor has a statement that does.
+        """
+        if self.tier is Tier.TYPED and not self.typed:
+            raise TypeError(f"{self.name}: a typed tool names the argument that has to be typed")
+        if self.tier is not Tier.READ and self.plan is None:
+            raise TypeError(f"{self.name}: a tool that needs a yes says what it would do")
 
     @property
     def name(self) -> str:
@@ -80,8 +97,15 @@ class ToolSpec:
         if self.paged is not None:
             fields["max_rows"] = (Annotated[int | None, Field(ge=1)], None)
             fields["cursor"] = (str, "")
-        if returned is not Ack:
-            fields["format"] = (Format if returned is Rows else DocumentFormat, "markdown")
+        shapes = get_args(returned) or (returned,)
+        if Rows in shapes:
+            fields["format"] = (Format, "markdown")
+        elif Report in shapes:
+            fields["format"] = (DocumentFormat, "markdown")
+        if self.tier is Tier.CONFIRM:
+            fields["confirm"] = (Confirm, False)
+        if self.tier is Tier.TYPED or self.sql is SqlUse.WRITE:
+            fields["confirm_name"] = (ConfirmName, "")
         # The trailing underscore keeps a field called `schema` off pydantic's own attributes.
         aliased: dict[str, Any] = {
             f"{name}_": (Annotated[kind, Field(alias=name)], default) for name, (kind, default) in fields.items()
@@ -122,6 +146,8 @@ def tool(
     scope: str,
     sql: SqlUse | None = None,
     paged: int | None = None,
+    plan: Callable[..., Awaitable[Plan]] | None = None,
+    typed: str = "",
 ) -> Callable[[Callable[..., Awaitable[Result]]], ToolSpec]:
     """Declare a tool.
 
@@ -130,8 +156,10 @@ def tool(
         scope: What a token must hold, `family:level`.
         sql: How the guard treats the argument `sql`; None where there is none.
         paged: Rows of a page unless `max_rows` says otherwise; adds `max_rows` and `cursor`. None: not paged.
+        plan: Says what a call would do, without doing it; takes what the tool takes. Needed for every tier but READ.
+        typed: For TYPED: the argument whose value has to be given again in `confirm_name`.
     """
-    return lambda function: ToolSpec(function, tier, scope, sql, paged)
+    return lambda function: ToolSpec(function, tier, scope, sql, paged, plan, typed)
 
 
 @dataclass(frozen=True)

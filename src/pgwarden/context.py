@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pgwarden.db import Database
     from pgwarden.guard.verdict import Verdict
+    from pgwarden.policy import Decision
+    from pgwarden.policy.objects import Relation
     from pgwarden.settings import LimitSettings
     from pgwarden.toolsets import Toolsets
 
@@ -25,6 +27,8 @@ class Context:
         timeout_s: Seconds that a statement of this call may take.
         page: What the tool left in Rows.next_page when the caller continues with a cursor; None on the first page.
         verdict: The guard's judgement of the argument `sql`, for tools that declare one.
+        decision: The policy's decision on it; None where the guard refuses.
+        hidden: Relations that are absent for this caller.
     """
 
     db: Database
@@ -35,3 +39,5 @@ class Context:
     timeout_s: float
     page: Any = None
     verdict: Verdict | None = None
+    decision: Decision | None = None
+    hidden: frozenset[Relation] = frozenset()

@@ -28,7 +28,8 @@ class Rows:
     `truncated` says which cap ended it ("rows" or "bytes"; None: the result is complete). `next_page` maps the number
     of rows that were shown to what the tool wants to find in `ctx.page` when the caller asks for the next page (None:
     it cannot be continued); the path of a call keeps that and hands out a short cursor. `total` is an exact or
-    (`total_is_estimate`) estimated count of all rows, where it is known for free.
+    (`total_is_estimate`) estimated count of all rows, where it is known for free. `affected` is the number of rows that
+    a change affected.
     """
 
     columns: tuple[Column, ...]
@@ -38,23 +39,45 @@ class Rows:
     total: int | None = None
     total_is_estimate: bool = False
     notes: tuple[str, ...] = ()
+    affected: int | None = None
 
 
 @dataclass(slots=True)
 class Report:
-    """A document: `data` for JSON, `text` (Markdown) for reading. Each stands alone and says the same."""
+    """A document: `data` for JSON, `text` (Markdown) for reading. Each stands alone and says the same.
+
+    `untrusted` is False where nothing in it was written by users of the database.
+    """
 
     text: str
     data: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    untrusted: bool = True
 
 
 @dataclass(slots=True)
 class Ack:
-    """Something was done."""
+    """Something was done; `affected` is the number of rows that it changed, where it changes rows."""
 
     text: str
     data: dict[str, Any] = field(default_factory=dict)
+    affected: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A table whose rows were changed, by the statement itself or through triggers, rules and cascades."""
+
+    schema: str
+    name: str
+    inserted: int
+    updated: int
+    deleted: int
+
+    @property
+    def total(self) -> int:
+        """All of its rows that were changed; one that was changed twice counts twice."""
+        return self.inserted + self.updated + self.deleted
 
 
 @dataclass(slots=True)
@@ -62,13 +85,17 @@ class Written:
     """What a change did.
 
     `tag` is the server's command tag ("UPDATE 3"), `affected` the number of rows in it (None: the command has none),
-    `rows` what RETURNING gave (None: nothing), `rolled_back` whether it was a dry run.
+    `rows` what RETURNING gave (None: nothing), `rolled_back` whether it was a dry run, `notices` what the server had to
+    say meanwhile (some of it, where it was much), `touched` every table whose rows it changed, as far as the server
+    counts them (TRUNCATE and what runs outside a transaction are not counted).
     """
 
     tag: str
     affected: int | None = None
     rows: Rows | None = None
     rolled_back: bool = False
+    notices: tuple[str, ...] = ()
+    touched: tuple[Touched, ...] = ()
 
 
 @dataclass(slots=True)

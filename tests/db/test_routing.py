@@ -8,11 +8,13 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from fix_database import OpenDatabase, cell
+from fix_database import OpenDatabase, cell, write
 from fix_db import SETTINGS, Server, start_server
+from fix_gate import Gate
 from fix_proxy import Proxy
 from pgwarden.db import Database
 from pgwarden.db.routing import Health
+from pgwarden.errors import OutcomeUnknownError
 from pgwarden.providers.local.cluster import Cluster
 from pgwarden.tools.schema import get_database_info
 from tool_calls import calling
@@ -94,6 +96,44 @@ async def test_a_standby_that_lags_is_not_read(open_database: OpenDatabase, pair
             return await cell(db, STANDBY)
 
         await _until(again, "t")
+
+
+async def test_what_was_written_is_read(open_database: OpenDatabase, pair: tuple[Server, Server]) -> None:
+    """After a change reads go to the primary until the standby was seen to have replayed it."""
+    primary, standby = pair
+    with psycopg.connect(primary.url(), autocommit=True) as conn:
+        conn.execute("CREATE TABLE mine (n int)")
+    count = "SELECT count(*) || ' ' || pg_is_in_recovery() FROM mine"
+    async with open_database(primary.url(), replica_urls=(standby.url(),)) as db:
+        await _until(lambda: _looked(db, STANDBY), "t")
+        for n in range(1, 6):
+            await write(db, "INSERT INTO mine VALUES ($1)", n)
+            assert await cell(db, count) == f"{n} false"
+        await _until(lambda: _looked(db, count), "5 true")
+        # Nothing was changed by these.
+        await write(db, "DELETE FROM mine", dry_run=True)
+        assert await cell(db, count) == "5 true"
+        with _paused(standby):
+            await write(db, "VACUUM mine", in_transaction=False)
+            await write(db, "DELETE FROM mine WHERE n = 1")
+            await db.status()
+            assert await cell(db, count) == "4 false"
+        await _until(lambda: _looked(db, count), "4 true")
+
+
+async def test_a_write_of_unknown_outcome(open_database: OpenDatabase, pair: tuple[Server, Server]) -> None:
+    """When a change may have been made, reads go to the primary until a look shows that the standby has it all."""
+    primary, standby = pair
+    async with Gate(primary.url()) as gate, open_database(gate.url, replica_urls=(standby.url(),)) as db:
+        await _until(lambda: _looked(db, STANDBY), "t")
+        call = asyncio.create_task(write(db, "CREATE TABLE perhaps (n int)"))
+        await gate.reached.wait()
+        gate.cut()
+        with pytest.raises(OutcomeUnknownError):
+            await call
+        gate.passes.set()
+        assert await cell(db, STANDBY) == "f"
+        await _until(lambda: _looked(db, STANDBY), "t")
 
 
 async def test_a_recovery_conflict_goes_to_the_primary(

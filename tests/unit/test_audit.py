@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pgwarden.audit import AuditLog, verify
+from pgwarden.audit import AuditLog, Verification, verify
 from pgwarden.errors import AuditError
 
 
@@ -95,7 +96,7 @@ def test_a_crash_between_the_two_writes_is_fine(path: Path) -> None:
     assert verify(path).problem is None
     log.append({"tool": "seventh"})
     log.close()
-    assert verify(path) == verify(path).__class__(7)
+    assert verify(path) == Verification(7)
 
 
 def test_two_processes_share_one_chain(path: Path) -> None:
@@ -143,6 +144,49 @@ def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AuditError):
         log.append({"tool": "x"})
     log.close()
+
+
+def test_no_part_of_a_line_stays(path: Path) -> None:
+    """Where a line does not fit whole, it is undone, said, and the log goes on once there is room again."""
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from pgwarden.audit import AuditLog; from pgwarden.errors import AuditError\n"
+        "path = Path(sys.argv[1]); log = AuditLog(path); size = path.stat().st_size\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50, resource.RLIM_INFINITY))\n"
+        "try: log.append({'tool': 'x' * 100}, durable=True)\n"
+        "except AuditError: pass\n"
+        "else: sys.exit('the line was written')\n"
+        "assert path.stat().st_size == size\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"
+        "log.append({'tool': 'y'}, durable=True)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=60)
+    assert verify(path) == Verification(6)
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_line_that_does_not_reach_the_disk_is_undone(
+    path: Path, failing: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A durable line is forced to disk with its head; where either fails, neither stays."""
+    calls = 0
+
+    def fsync(_: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == failing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    log = AuditLog(path)
+    log.append({"tool": "cached"})
+    assert calls == 0
+    with pytest.raises(AuditError, match="cannot be written"):
+        log.append({"tool": "lost"}, durable=True)
+    assert verify(path) == Verification(6)
+    log.append({"tool": "kept"}, durable=True)
+    assert verify(path) == Verification(7)
+    assert calls == failing + 2
 
 
 def test_a_held_lock_does_not_hold_the_server(tmp_path: Path) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pgwarden import __version__
 from pgwarden.audit import AuditLog
-from pgwarden.cli import main
+from pgwarden.cli import main, setup
+from pgwarden.setup_sql import PROFILES
 
 
 @pytest.fixture
@@ -21,11 +25,14 @@ def env_file(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["serve", "--help"], ["demo", "--help"], ["audit", "verify", "--help"]])
-def test_help_explains_every_option(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+COMMANDS = ("", "serve", "demo", "audit tail", "audit show", "audit verify", "token create", "token show", "policy")
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "setup-sql"])
+def test_help_explains_every_option(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Help ends with success, and no option is left without a word."""
     with pytest.raises(SystemExit) as ended:
-        main(argv)
+        main([*command.split(), "--help"])
     assert ended.value.code == 0
     lines = capsys.readouterr().out.splitlines()
     for at, line in enumerate(lines):
@@ -41,7 +48,20 @@ def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
     assert (ended.value.code, capsys.readouterr().out) == (0, f"pgwarden {__version__}\n")
 
 
-@pytest.mark.parametrize("argv", [["--bogus"], ["bogus"], ["audit"], ["audit", "bogus"], ["demo", "--env-file", "x"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--bogus"],
+        ["bogus"],
+        ["audit"],
+        ["audit", "bogus"],
+        ["demo", "--env-file", "x"],
+        ["token", "create"],
+        ["token", "show", "eyJhbGciOiJIUzI1NiJ9.e30.x"],
+        ["setup-sql"],
+        ["setup-sql", "--profile", "root"],
+    ],
+)
 def test_wrong_usage_is_told_on_stderr(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """The status is 2, and stdout, where the protocol goes, stays empty."""
     with pytest.raises(SystemExit) as ended:
@@ -66,3 +86,53 @@ def test_a_missing_env_file_is_told_with_a_hint(tmp_path: Path, capsys: pytest.C
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines()[1].startswith("hint: ")
+
+
+def test_the_start_imports_no_more_than_it_needs() -> None:
+    """A server's start pays for no other command: neither for signing tokens, nor for reading logs."""
+    code = "import sys, pgwarden.cli; print(*sorted(sys.modules))"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"jwt", "pydantic", "psycopg", "sqlglot", "mcp", "yaml", "pgwarden.tokens", "pgwarden.audit.search"}
+    assert not heavy & set(modules)
+
+
+def test_policy_explains(env_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As text and as JSON, with everything that only the owner may see."""
+    governance = env_file.with_name("rules.yaml")
+    governance.write_text("version: 1\nprofile: analyst\nschemas:\n  deny: [payroll]\n")
+    env_file.write_text(env_file.read_text() + f"PGWARDEN_GOVERNANCE={governance}\n")
+    assert main(["policy", "--env-file", str(env_file)]) == 0
+    text = capsys.readouterr().out
+    assert "sql_profile analyst" in text
+    assert "payroll" in text
+    assert main(["policy", "--json", "--env-file", str(env_file)]) == 0
+    assert json.loads(capsys.readouterr().out)["sql_profile"] == "analyst"
+
+
+def test_setup_sql_is_narrowed_by_the_policy_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file named on the command line narrows the grants; a schema that it hides is refused."""
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("version: 1\nstatements:\n  deny: [DELETE]\nschemas:\n  deny: [payroll]\n")
+    argv = ["setup-sql", "--profile", "developer", "--governance", str(rules)]
+    assert main([*argv, "--schema", "shop", "--schema", "web"]) == 0
+    script = capsys.readouterr().out
+    assert "GRANT SELECT, INSERT, UPDATE ON ALL TABLES" in script
+    assert 'SET search_path = "shop", "web"' in script
+    assert main([*argv, "--schema", "payroll"]) == 2
+    captured = capsys.readouterr()
+    assert (captured.out, "hides the schema" in captured.err) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--role", "pg_x"), ("--role", "public"), ("--schema", "x" * 64), ("--schema", ""), ("--owner", "")],
+)
+def test_setup_sql_refuses_what_is_no_name(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """PostgreSQL would cut a long name short, and mean another object."""
+    assert main(["setup-sql", "--profile", "read_only", option, value]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_setup_sql_knows_every_profile() -> None:
+    """The command line's choices are the profiles that there are."""
+    assert setup._PROFILES == PROFILES

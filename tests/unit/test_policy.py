@@ -92,19 +92,24 @@ def test_an_unknown_kind_is_denied_in_every_profile() -> None:
 
 
 def test_the_example_is_complete_and_valid() -> None:
-    """governance.example.yaml loads, and shows every key there is."""
+    """governance.example.yaml loads, and shows every key there is, also those of a role."""
     import yaml
 
-    from pgwarden.policy.model import Document
+    from pgwarden.policy.document import Column, Document, Role, Table
     from pgwarden.tools import CATEGORIES
 
     text = EXAMPLE.read_text()
     tools = {spec.name: category.name for category in CATEGORIES for spec in category.tools}
     policy.load(PolicySettings(), LimitSettings(), text, tools)
     data = yaml.safe_load(text)
+    role = data["roles"]["support"]
     assert set(data) == set(Document.model_fields)
-    for section in ("categories", "tools", "functions", "limits"):
+    assert set(role) == set(Role.model_fields)
+    sections = ("categories", "tools", "statements", "commands", "functions", "databases", "schemas", "limits")
+    for section in sections:
         assert set(data[section]) == set(Document.model_fields[section].annotation.model_fields)  # type: ignore[union-attr]
+    assert set().union(*data["tables"], *role["tables"]) == set(Table.model_fields)
+    assert set().union(*data["masks"]) == set(Column.model_fields)
 
 
 def test_environment_beats_yaml_beats_default() -> None:
@@ -166,6 +171,43 @@ def test_the_operator_has_no_sql_of_its_own() -> None:
         ("version: 1\ntools: &a\n  allow: *a\n", "governance line", ""),
         ("", "version", ""),
         ("- a\n", "governance", ""),
+        ("version: 1\nstatements:\n  deny: [DELET]\n", "governance line 3: statements.deny.0: 'DELET'", "DELETE"),
+        ("version: 1\nstatements: {allow: [delete]}\n", "'delete' is not known", "DELETE"),
+        ("version: 1\nstatements: {allow: [COPY]}\n", "'COPY' is not known", "SELECT, SHOW"),
+        ("version: 1\ncommands: {deny: [VACUM]}\n", "commands.deny: 'VACUM' is not known", "VACUUM"),
+        ("version: 1\ncommands: {deny: [ALTER TABLE DROP COLUMN]}\n", "is not known", "ALTER TABLE"),
+        ("version: 1\nunsafe: [PROGRAM]\n", "unsafe.0: 'PROGRAM' is not known", "COPY"),
+        ("version: 1\ndeletes: soft\n", "governance line 2: deletes: 'soft' is not known", "archive"),
+        ("version: 1\nschemas: {deny: ['']}\n", "is no pattern", ""),
+        ("version: 1\nschemas: {deny: [a.b]}\n", "has 2 of 1 parts", ""),
+        ("version: 1\ndatabases: {allow: [my-db]}\n", "double quotes", ""),
+        ("version: 1\ntables: [{match: orders, deny: [DROP]}]\n", "has 1 of 2 parts: write schema.table", ""),
+        ("version: 1\ntables: [{match: a.b.c, hidden: true}]\n", "has 3 of 2 parts", ""),
+        ("version: 1\ntables: [{match: a.., hidden: true}]\n", "is no pattern", ""),
+        (f"version: 1\ntables: [{{match: a.{'x' * 64}, hidden: true}}]\n", "matches nothing", ""),
+        ("version: 1\ntables:\n  - match: a.b\n", "governance line 3: tables.0: the rule says nothing", ""),
+        ("version: 1\ntables:\n  - {match: a.b, hidden: true, deny: [DROP]}\n", "line 3: tables.0: hidden", ""),
+        ("version: 1\ntables:\n  - match: a.b\n    deni: [DROP]\n", "line 4: the key tables.0.deni is not", "deny"),
+        ("version: 1\ntables:\n  - match: a.b\n    deny: [SELECTS]\n", "line 4: tables.0.deny.0: 'SELECTS'", "SELECT"),
+        ("version: 1\ntables: [{deny: [DROP]}]\n", "tables.0.match: Field required", ""),
+        ("version: 1\nmasks:\n  - column: a.b.c\n", "masks.0.mask: Field required", ""),
+        ("version: 1\nmasks:\n  - column: a.b.c\n    mask:\n", "governance line 4: masks.0.mask", ""),
+        ("version: 1\nmasks: [{column: a.b.c, mask: hashed}]\n", "masks.0.mask: 'hashed' is not known", "hash"),
+        ("version: 1\nmasks: [{column: a.b, mask: hash}]\n", "has 2 of 3 parts", ""),
+        ("version: 1\nmasks: [{column: a.b.c, mask: partial}]\n", "partial shows nothing", ""),
+        ("version: 1\nmasks: [{column: a.b.c, mask: hash, last: 4}]\n", "belong to mask: partial", ""),
+        ("version: 1\nmasks: [{column: a.b.c, mask: hash, permit: [sort]}]\n", "'sort' is not known", "order"),
+        ("version: 1\nmasks: [{column: a.b.c, mask: clear, permit: [order]}]\n", "needs no permit", ""),
+        ("version: 1\nrole: analist\n", "governance line 2: role: 'analist' is not known", "analyst"),
+        ("version: 1\nroles: {a: {}}\nroles: {b: {}}\n", "line 3: roles is given twice", ""),
+        ("version: 1\nroles:\n  a: {}\n  a: {}\n", "governance line 4: roles.a is given twice", ""),
+        ("version: 1\nroles: {' ': {}}\n", "is no name of a role", ""),
+        ("version: 1\nroles:\n  a:\n    profil: admin\n", "line 4: the key roles.a.profil is not", "profile"),
+        ("version: 1\nroles:\n  a:\n    profile: adm\n", "line 4: roles.a.profile: 'adm'", "admin"),
+        ("version: 1\nroles:\n  a:\n    role: admin\n", "the key roles.a.role is not known", ""),
+        ("version: 1\nroles:\n  a: {tools: {deny: [run_qery]}}\n", "roles.a.tools.deny: 'run_qery'", "run_query"),
+        ("version: 1\nroles: {profile: {masks: [{column: a.b.c, mask: clear}]}}\n", "cannot clear a mask", ""),
+        ("version: 1\nroles: {a: {limits: {max_rows: 0}}}\n", "roles.a.limits.max_rows", ""),
     ],
 )
 def test_a_wrong_file_stops_the_start(text: str, message: str, hint: str) -> None:
@@ -179,3 +221,64 @@ def test_a_wrong_file_stops_the_start(text: str, message: str, hint: str) -> Non
 def test_toolsets_all_means_every_category() -> None:
     """`all` shows whatever is granted."""
     assert load(None, toolsets="all").toolsets == ("schema_read", "session", "sql_query")
+
+
+def test_an_unknown_role_of_the_environment_stops_the_start() -> None:
+    """The error names the variable, and the nearest role of the file."""
+    with pytest.raises(ConfigError) as caught:
+        load("version: 1\nrole: admin\nroles: {support: {}}\n", role="suport")
+    assert caught.value.message == "PGWARDEN_ROLE: 'suport' is not known."
+    assert caught.value.hint == "Did you mean support?"
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "expected"),
+    [
+        ("version: 1\nrole: analyst\n", {}, ("analyst", "analyst", "analyst")),
+        ("version: 1\nrole: analyst\n", {"role": "admin"}, ("admin", "admin", "admin")),
+        ("version: 1\nprofile: admin\nrole: analyst\n", {}, ("analyst", "analyst", "analyst")),
+        ("version: 1\nsql_profile: admin\nroles: {a: {}}\n", {"role": "a"}, ("a", "admin", "read_only")),
+        ("version: 1\nrole: admin\n", {"profile": "read_only"}, ("admin", "read_only", "read_only")),
+        (
+            "version: 1\nrole: analyst\nroles: {analyst: {sql_profile: read_only}}\n",
+            {},
+            ("analyst", "read_only", "analyst"),
+        ),
+    ],
+)
+def test_the_role_stands_between_environment_and_file(
+    text: str, environment: dict[str, str], expected: tuple[str, str, str]
+) -> None:
+    """Its profiles replace the file's and yield to the environment's; a built-in role can be refined."""
+    rules = load(text, **environment)
+    assert (rules.role, rules.sql_profile, rules.tool_profile) == expected
+
+
+def test_the_operator_role_changes_rows_and_deletes_nothing() -> None:
+    """The built-in role allows INSERT and UPDATE, and nothing of the file brings the rest back."""
+    rules = load("version: 1\nrole: operator\nstatements: {allow: [DELETE, DROP, CREATE]}\n")
+    assert rules.statement_types == {"SELECT", "SHOW", "DESCRIBE", "EXPLAIN", "INSERT", "SET", "UPDATE"}
+    assert not decide_tool(rules, "delete_rows", "rows_write").allowed
+    assert decide_tool(load("version: 1\nrole: operator\n"), "run_query", "sql_query").allowed
+
+
+def test_the_rule_that_decided_names_its_role() -> None:
+    """What a role brought in is told from what the file itself says."""
+    text = "version: 1\nrole: a\ntools: {deny: [list_roles]}\nroles: {a: {tools: {deny: [run_query, list_roles]}}}\n"
+    rules = load(text)
+    assert decide_tool(rules, "run_query", "sql_query").rule == "roles.a.tools.deny"
+    assert decide_tool(rules, "list_roles", "schema_read").rule == "tools.deny"
+
+
+def test_limits_of_the_role_replace_the_files() -> None:
+    """The environment still wins."""
+    role = "{limits: {max_rows: 3, rate_limit: 2}}"
+    text = f"version: 1\nrole: a\nlimits: {{max_rows: 5, rate_limit: 6}}\nroles: {{a: {role}}}\n"
+    _, limits = policy.load(PolicySettings(), LimitSettings(rate_limit=9), text, TOOLS)
+    assert (limits.max_rows, limits.rate_limit) == (3, 9)
+
+
+def test_the_null_mask_needs_no_quotes() -> None:
+    """YAML's null is the mask's name here."""
+    (rule,) = load("version: 1\nmasks: [{column: a.b.c, mask: null}]\n").objects.masks
+    assert rule.mask.kind == "null"

@@ -53,6 +53,9 @@ def test_an_unknown_variable_stops_the_start(name: str, hint: str, monkeypatch: 
         ("PGWARDEN_PROFILE", "readonly"),
         ("PGWARDEN_STATEMENT_TIMEOUT", "-1"),
         ("PGWARDEN_CONSENT", "never"),
+        ("PGWARDEN_CONSENT_TIMEOUT", "1"),
+        ("PGWARDEN_MAX_AFFECTED_ROWS", "0"),
+        ("PGWARDEN_MAX_ESTIMATED_COST", "-1"),
     ],
 )
 def test_a_value_that_does_not_fit_stops_the_start(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,3 +113,17 @@ def test_a_misspelt_profile_has_a_nearest(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ConfigError) as caught:
         settings.load()
     assert caught.value.hint == "Did you mean operator?"
+
+
+def test_an_empty_role_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty variable is one that is not set; whether a role exists is for the policy to say."""
+    monkeypatch.setenv("PGWARDEN_ROLE", "")
+    assert settings.load().policy.role is None
+    monkeypatch.setenv("PGWARDEN_ROLE", "support")
+    assert settings.load().policy.role == "support"
+
+
+def test_a_token_is_not_in_the_settings_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Like every secret."""
+    monkeypatch.setenv("PGWARDEN_TOKEN", "hunter2")
+    assert "hunter2" not in repr(settings.load())

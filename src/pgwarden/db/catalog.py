@@ -42,6 +42,7 @@ class CatalogCache:
         self._catalog: Catalog | None = None
         self._fingerprint: str | None = None
         self._checked_at = 0.0
+        self._changes = 0
 
     async def get(self, fetch: Fetch) -> Catalog:
         """Return a snapshot that was current at most `ttl_s` seconds ago.
@@ -57,14 +58,20 @@ class CatalogCache:
         async with self._lock:
             if self._catalog is not None and self._clock() - self._checked_at < self._ttl_s:
                 return self._catalog
-            started = self._clock()
+            started, changes = self._clock(), self._changes
             # Before the snapshot: a change between the two is then seen the next time, never missed.
             fingerprint = (await fetch("guard_fingerprint", ()))[0][0]
             if self._catalog is None or fingerprint != self._fingerprint:
                 self._catalog = await load(fetch)
                 self._fingerprint = fingerprint
-            self._checked_at = started
+            if changes == self._changes:
+                self._checked_at = started
             return self._catalog
+
+    def forget(self) -> None:
+        """Make the next `get` ask whether something changed; also where one is under way that asked before this."""
+        self._changes += 1
+        self._checked_at = float("-inf")
 
 
 async def load(fetch: Fetch) -> Catalog:

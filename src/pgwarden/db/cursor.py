@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
 from psycopg.adapt import AdaptersMap, PyFormat, Transformer
@@ -16,6 +16,10 @@ from psycopg.types.string import TextLoader
 
 from pgwarden.errors import ArgumentError
 from pgwarden.results import Cell
+
+if TYPE_CHECKING:
+    from pgwarden.guard.shields import Masking
+    from pgwarden.policy.masks import Mask
 
 CHUNK_ROWS = 4
 """Rows that libpq hands out at once: few, so that wide rows do not fill memory; more are hardly faster."""
@@ -62,26 +66,40 @@ class Collector:
         names, types: The columns: names, and type oids.
         rows: What was taken.
         truncated: The cap that ended it.
+        tag: For a change: the server's command tag; empty until it is done.
+        counted: The number in the tag; None where it has none.
     """
 
-    def __init__(self, limit: int | None, max_bytes: int | None, *, bounded: bool = False) -> None:
+    def __init__(
+        self,
+        limit: int | None,
+        max_bytes: int | None,
+        *,
+        bounded: bool = False,
+        masking: Masking | None = None,
+    ) -> None:
         """Set the caps; None: no cap. The first row is always taken, however large it is.
 
         Args:
             limit: Rows.
             max_bytes: Bytes of values in UTF-8.
             bounded: Whether the server itself stops one row after `limit`, so that nothing has to be left unread.
+            masking: Its `outputs` are masked.
         """
         self._limit = limit
         self._bounded = bounded
         self._max_bytes = max_bytes
         self._bytes = 0
         self._step = 1
+        self._masking = masking if masking and masking.outputs else None
+        self._masks: dict[int, Mask] = {}
         self._transformer = Transformer(_Adaptation())
         self.names: list[str] = []
         self.types: list[int] = []
         self.rows: list[tuple[Cell, ...]] = []
         self.truncated: Literal["rows", "bytes"] | None = None
+        self.tag = ""
+        self.counted: int | None = None
 
     def take(self, result: PGresult) -> bool:
         """Take the rows of a chunk. Returns whether more are wanted."""
@@ -94,16 +112,35 @@ class Collector:
         start = 0
         while start < count and self.truncated is None:
             stop = min(start + self._step, count)
-            self.rows += self._transformer.load_rows(start, stop, tuple)
+            rows = self._transformer.load_rows(start, stop, tuple)
+            self.rows += [self._masked(row) for row in rows] if self._masks else rows
             self._cut_bytes(stop - start)
             start = stop
         self._cut_rows()
         return self.truncated is None or (self._bounded and self.truncated == "rows")
 
+    def done(self, result: PGresult) -> None:
+        """Note what the command was, and how many rows its tag counts."""
+        self.tag = (result.command_status or b"").decode()
+        self.counted = result.command_tuples
+
     def _describe(self, result: PGresult) -> None:
         fields = range(result.nfields)
         self.names = [(result.fname(i) or b"").decode("utf-8", "replace") for i in fields]
         self.types = [result.ftype(i) for i in fields]
+        if self._masking is not None:
+            outputs = self._masking.outputs
+            origins = ((i, (result.ftable(i), result.ftablecol(i))) for i in fields)
+            self._masks = {i: outputs[origin] for i, origin in origins if origin in outputs}
+
+    def _masked(self, row: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        from pgwarden.guard.masks import show
+
+        assert self._masking is not None
+        cells = list(row)
+        for i, mask in self._masks.items():
+            cells[i] = show(cells[i], mask, self._masking.key)
+        return tuple(cells)
 
     def _cut_bytes(self, count: int) -> None:
         if self._max_bytes is None:
@@ -124,6 +161,19 @@ class Collector:
         if self._limit is not None and len(self.rows) > self._limit:
             del self.rows[self._limit :]
             self.truncated = "rows"
+
+
+class Keeper(Collector):
+    """The rows that a change returns: what is beyond the caps is not kept, and the change goes on all the same."""
+
+    def take(self, result: PGresult) -> bool:
+        """Take the rows of a chunk. Always returns True."""
+        if self.truncated is None:
+            super().take(result)
+        if result.command_status:
+            # The last chunk with rows bears it, and not the empty result behind it.
+            self.done(result)
+        return True
 
 
 def _size(cells: Iterable[Cell], *, copy: bool) -> int:

@@ -1,4 +1,4 @@
-"""The database: every read of every tool goes through here."""
+"""The database: every read and every change of every tool goes through here."""
 
 from __future__ import annotations
 
@@ -6,23 +6,32 @@ import asyncio
 import json
 import logging
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from pgwarden.db import roles
+from pgwarden.db import planning, roles
 from pgwarden.db.blocks import Blocks, Parameters
 from pgwarden.db.catalog import CatalogCache
-from pgwarden.db.cursor import Collector
+from pgwarden.db.cursor import Collector, Keeper
+from pgwarden.db.hiding import veils
+from pgwarden.db.objects import Bound, ObjectCache
 from pgwarden.db.pool import Pool
 from pgwarden.db.read import Reader, Request
 from pgwarden.db.routing import Router, Target, TargetStatus
 from pgwarden.db.types import TypeNames
 from pgwarden.db.watchdog import Watchdog
-from pgwarden.errors import DatabaseError
+from pgwarden.db.write import Change, Fate, Writer
+from pgwarden.errors import DatabaseError, PolicyError, QueryError
 from pgwarden.guard.catalog import Catalog
-from pgwarden.results import Cell, Column, Rows
+from pgwarden.policy.objects import ObjectRules, hides_database
+from pgwarden.policy.scopes import UNLIMITED, Scopes
+from pgwarden.results import Cell, Column, Rows, Written
 from pgwarden.settings import ConnectionSettings, LimitSettings
+
+if TYPE_CHECKING:
+    from pgwarden.guard.shields import Masking
 
 log = logging.getLogger(__name__)
 
@@ -31,16 +40,25 @@ _CANCEL_S = 1.5
 _TEND_S = 30.0
 """Seconds between two rounds of closing old links where the watchdog is off."""
 
+READ_SCOPE = "database:read"
+FATES = {
+    "unchanged": "Nothing was changed.",
+    "unknown": "The server had not answered: the change may or may not have been made.",
+    "changed": "The change had been made already.",
+}
+"""The notes of a cancelled write."""
+
 T = TypeVar("T")
 
 
 class Database:
-    """A primary and its replicas, read safely. For the event loop that first uses it.
+    """A primary and its replicas, read and changed safely. For the event loop that first uses it.
 
-    Every read runs in a READ ONLY transaction of its own that is rolled back (`link.py`). Cancelling the caller ends
-    the statement on the server. The role's own search_path stays in force: tables are found by it, and the guard's
-    catalog is read by the same one, so that both mean the same objects; that the guard looks at every user function
-    on it is why a writable schema there does no harm.
+    Every read runs in a READ ONLY transaction of its own that is rolled back (`link.py`), every change in one that is
+    looked at before it is committed (`write.py`). Cancelling the caller ends the statement on the server. The role's
+    own search_path stays in force: tables are found by it, and the guard's catalog is read by the same one, so that
+    both mean the same objects; that the guard looks at every user function on it is why a writable schema there does
+    no harm.
     """
 
     def __init__(
@@ -50,6 +68,10 @@ class Database:
         *,
         conninfo: str | None = None,
         require_least_privilege: bool = False,
+        writes: bool = False,
+        scopes: Scopes = UNLIMITED,
+        rules: ObjectRules | None = None,
+        mask_key: bytes = b"",
     ) -> None:
         """Describe the database. Nothing connects before the first read.
 
@@ -57,7 +79,11 @@ class Database:
             connection: Where it is, and how connections are kept.
             limits: Caps that hold where a call names none.
             conninfo: In place of connection.database_url; where there is neither, libpq's PG* variables.
-            require_least_privilege: Refuse every read while the role could do more than read.
+            require_least_privilege: Refuse everything while the role could do more than the profile.
+            writes: Whether the profile lets statements change something; else a role that could is too powerful.
+            scopes: What the caller's token grants; whatever is asked here is measured by it.
+            rules: The policy's rules about objects; what they hide is left out of every answer of our own SQL.
+            mask_key: The secret of the mask "hash".
         """
         self.blocks = Blocks()
         self._limits = limits
@@ -76,8 +102,13 @@ class Database:
         self._running: set[asyncio.Task[Any]] = set()
         self._types = TypeNames()
         self._catalog = CatalogCache()
+        self._rules = rules or ObjectRules()
+        self._objects = ObjectCache(self._rules, mask_key)
+        self._database_checked = not self._rules.hides
         self._learned: Catalog | None = None
         self._require_least_privilege = require_least_privilege
+        self._writes = writes
+        self._scopes = scopes
         self._role: roles.RoleReport | None = None
         self._closed = False
 
@@ -93,6 +124,7 @@ class Database:
         timeout_s: float,
         prepare: str = "",
         primary: bool = False,
+        masking: Masking | None = None,
     ) -> Rows:
         """Run a statement that the guard has let through; the text reaches the server byte for byte.
 
@@ -108,6 +140,7 @@ class Database:
             prepare: A statement that the guard has let through, for `statement` to name as `judged`: it is prepared
                 first and planned without the values of its parameters. `params` is not used then.
             primary: Never ask a replica.
+            masking: What the guard's verdict says is to be bound and masked.
 
         Returns:
             Rows whose `truncated` says which cap ended them.
@@ -117,9 +150,10 @@ class Database:
             ConnectionLostError: It broke, and again when the read was repeated.
             StatementTimeoutError: `timeout_s` was up.
             QueryError: PostgreSQL refused the statement. `details` has `sqlstate`, and `position` in `statement`.
-            PolicyError: The role could do more than read, and the policy requires that it cannot.
+            PolicyError: The role could do more than its profile, and the policy requires that it cannot; or the token
+                lacks the scope database:read (ScopeError).
         """
-        await self._check_role()
+        await self._check()
         request = Request(
             statement,
             params,
@@ -129,8 +163,96 @@ class Database:
             limit=limit,
             offset=offset,
             max_bytes=max_bytes,
+            masking=masking,
         )
         return await self._rows(request, primary=primary)
+
+    async def write(
+        self,
+        statement: str,
+        params: Sequence[object] = (),
+        *,
+        limit: int,
+        max_bytes: int,
+        timeout_s: float,
+        max_affected: int | None,
+        dry_run: bool = False,
+        in_transaction: bool = True,
+        masking: Masking | None = None,
+        scope: str = "database:write",
+    ) -> Written:
+        """Run a change that the guard has let through, on the primary and never twice; committed when this returns.
+
+        A cancellation that comes when COMMIT was sent waits shortly for the answer; the CancelledError has a note
+        (`__notes__`) that says what became of the change.
+
+        Args:
+            statement: One statement; the text reaches the server byte for byte.
+            params: Values of `$1`, `$2`, ...
+            limit: Rows of RETURNING that are kept at most.
+            max_bytes: Bytes of their values at most; the first row is kept all the same.
+            timeout_s: Seconds that the statement may take on the server, and again its deferred triggers.
+            max_affected: Rows that may be affected at most, those of triggers and cascades among them; None: any
+                number. Not counted outside a transaction.
+            dry_run: Roll back instead of committing.
+            in_transaction: False for what PostgreSQL refuses in a transaction: it takes effect as it runs.
+            masking: What the guard's verdict says is to be bound and masked.
+            scope: What the token has to grant.
+
+        Raises:
+            ScopeError: The token does not grant it.
+            UnavailableError: No connection could be made.
+            ConnectionLostError: It broke, and nothing was changed.
+            OutcomeUnknownError: It broke while the change was being committed, or in the middle of what has no
+                transaction.
+            StatementTimeoutError: `timeout_s` was up; nothing was changed.
+            TooManyRowsError: More rows were affected than allowed; it was rolled back.
+            QueryError: The server refused it; nothing was changed. `retryable` where another transaction was in the
+                way.
+            ArgumentError: A dry run of what cannot run in a transaction (`no_dry_run`), or a value cannot be sent.
+            PolicyError: as `read`.
+        """
+        await self._check(scope)
+        return await self._change(
+            Change(statement, params, limit, max_bytes, timeout_s, max_affected, dry_run, in_transaction, masking)
+        )
+
+    async def estimate(
+        self,
+        statement: str,
+        params: Sequence[str | None] | None,
+        *,
+        masking: Masking | None = None,
+        timeout_s: float,
+    ) -> tuple[float, float]:
+        """Return how many rows the planner expects of a statement, and its total cost; nothing runs.
+
+        Args:
+            statement: A query or a change of rows that the guard has let through, as EXPLAIN may show it: the verdict's
+                `plannable`, which needs none of the parameters that masks bind.
+            params: Values of its parameters; None: planned for any values.
+            masking: The verdict's; says whether errors may quote values.
+            timeout_s: Seconds that planning may take.
+
+        Raises:
+            DatabaseError, PolicyError: as `read`.
+        """
+        masking = replace(masking, parameters=()) if masking else None
+        text, prepared = planning.statement(statement, generic=params is None)
+        try:
+            rows = await self.read(
+                text,
+                params or (),
+                wrap=False,
+                limit=1,
+                max_bytes=planning.MAX_BYTES,
+                timeout_s=timeout_s,
+                prepare=prepared,
+                masking=masking,
+            )
+        except QueryError as exc:
+            raise planning.located(exc, prepared) from None
+        return planning.expected(rows.rows[0][0])
 
     async def query(
         self,
@@ -155,9 +277,18 @@ class Database:
             NotSupportedError: The block has no variant for this server.
             InternalError: There is no such block, or a parameter is missing.
         """
-        await self._check_role()
+        await self._check()
         timeout = self._limits.statement_timeout if timeout_s is None else timeout_s
-        request = Request(block, params or (), timeout, block=True, limit=limit, max_bytes=max_bytes)
+        bound = await self.bound() if veils(block) else None
+        request = Request(
+            block,
+            params or (),
+            timeout,
+            block=True,
+            limit=limit,
+            max_bytes=max_bytes,
+            hiding=bound.hiding if bound else None,
+        )
         return await self._rows(request)
 
     async def json(self, block: str, params: Parameters | None = None) -> Any:
@@ -176,23 +307,45 @@ class Database:
             DatabaseError: It cannot be read; nothing should be let through then.
             PolicyError: as `read`.
         """
-        await self._check_role()
+        await self._check()
         catalog = await self._catalog.get(self._fetch)
         first = self._learned is None
         if catalog is not self._learned:
             self._types.learn(catalog.type_names)
             self._learned = catalog
         if first:
-            for warning in (await self.role()).warnings:
+            for warning in roles.excess(await self.role(), writes=self._writes).warnings:
                 log.warning("%s", warning)
         return catalog
+
+    async def bound(self) -> Bound | None:
+        """Return the policy's rules bound to this database's objects; None where there are no rules.
+
+        Raises:
+            DatabaseError: The catalog cannot be read; nothing should be let through then.
+            PolicyError: The rules hide this very database; or as `read`.
+        """
+        if not self._rules:
+            return None
+        await self._check()
+        if not self._database_checked:
+            [[name]] = await self._fetch("objects_database", ())
+            if hides_database(self._rules, name or ""):
+                raise PolicyError(
+                    "The policy does not allow the database that is connected to.",
+                    hint="The owner of the server has to change its `databases`, or the connection.",
+                )
+            self._database_checked = True
+        return await self._objects.get(self._fetch)
 
     async def role(self) -> roles.RoleReport:
         """Return what the connected role could do; asked once.
 
         Raises:
             DatabaseError: It cannot be asked.
+            ScopeError: The token lacks the scope database:read.
         """
+        self._scopes.require(READ_SCOPE)
         if self._role is None:
             found = await self._collect(self._ours("role", {}), primary=False)
             self._role = roles.report(dict(zip(found.names, found.rows[0], strict=True)))
@@ -221,14 +374,52 @@ class Database:
 
     def _target(self, name: str, conninfo: str, connection: ConnectionSettings) -> Target:
         pool = Pool(conninfo, connection)
-        return Target(name, pool, Reader(pool, self._limits, self.blocks))
+        parts = (pool, self._limits, self.blocks)
+        return Target(name, pool, Reader(*parts), Writer(*parts))
 
-    async def _check_role(self) -> None:
+    async def _check(self, scope: str = READ_SCOPE) -> None:
+        self._scopes.require(scope)
         if self._require_least_privilege:
-            roles.require_least_privilege(await self.role())
+            roles.require_least_privilege(await self.role(), writes=self._writes)
+
+    async def _change(self, change: Change) -> Written:
+        fate = Fate()
+        self._watchdog.wake()
+        try:
+            async with self._turns:
+                done = await self._shielded(self._router.write(change, fate))
+            rows = await self._returned(done.rows)
+        except asyncio.CancelledError as exc:
+            exc.add_note(FATES[fate.state])
+            raise
+        finally:
+            if fate.state != "unchanged" and not _rows_only(change.statement):
+                self._catalog.forget()
+                self._objects.forget()
+        return Written(
+            done.rows.tag,
+            done.affected,
+            rows,
+            rolled_back=change.dry_run,
+            notices=done.notices,
+            touched=done.touched,
+        )
+
+    async def _returned(self, found: Keeper) -> Rows | None:
+        """Return the rows of a change; None where it returns none."""
+        if not found.types:
+            return None
+        try:
+            return await self._as_rows(found)
+        except DatabaseError:
+            # The change is made: that the name of a type cannot be asked for must not hide it.
+            columns = tuple(Column(name, "unknown") for name in found.names)
+            return Rows(columns, found.rows, truncated=found.truncated)
 
     async def _rows(self, request: Request, *, primary: bool = False) -> Rows:
-        found = await self._collect(request, primary=primary)
+        return await self._as_rows(await self._collect(request, primary=primary))
+
+    async def _as_rows(self, found: Collector) -> Rows:
         types = await self._types.of(found.types, self._lookup_types)
         columns = tuple(Column(name, type_) for name, type_ in zip(found.names, types, strict=True))
         return Rows(columns, found.rows, truncated=found.truncated)
@@ -273,6 +464,11 @@ class Database:
 
     async def _lookup_types(self, oids: Sequence[int]) -> list[tuple[Cell, ...]]:
         return await self._fetch("type_names", ([*oids],))
+
+
+def _rows_only(statement: str) -> bool:
+    """Tell whether a change is of rows alone, by its first word: nothing that the guard looks at is changed then."""
+    return " ".join(statement.split(None, 1)[:1]).upper() in ("INSERT", "UPDATE", "DELETE", "MERGE")
 
 
 def _cancelled() -> bool:

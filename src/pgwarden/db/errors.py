@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from psycopg.errors import lookup
 from psycopg.pq import DiagnosticField
 from psycopg.pq.abc import PGresult
 
-from pgwarden.errors import ConnectionLostError, QueryError, StatementTimeoutError, UnavailableError
+from pgwarden.errors import (
+    ConnectionLostError,
+    OutcomeUnknownError,
+    QueryError,
+    StatementTimeoutError,
+    UnavailableError,
+)
 
 LOST = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "08000", "08003", "08006", "25P03", "25P04"})
 """The session is gone: ended by an administrator, a crash, a restart, or a time limit of the session."""
@@ -38,8 +45,26 @@ _CODES: Mapping[str, tuple[str, str | None]] = {
     "53400": ("limit_exceeded", None),
     "55P03": ("lock_timeout", "Another session holds the lock; try again later."),
     "57014": ("query_cancelled", None),
-    "40001": ("serialization_failure", None),
-    "40P01": ("deadlock_detected", None),
+    "40001": ("serialization_failure", "Another transaction was in the way; repeat the call."),
+    "40P01": ("deadlock_detected", "Another transaction was in the way; repeat the call."),
+}
+_WRITE_HINTS: Mapping[str, str] = {
+    "25006": "The server or the role lets nothing be changed: a standby, or default_transaction_read_only.",
+}
+_PASSING = frozenset({"40001", "40P01"})
+"""What the same statement may not meet again."""
+_NAMES_ONLY = frozenset(
+    {"0A", "21", "25", "26", "28", "2B", "34", "3B", "3D", "3F", "40", "42", "44", "53", "55", "57"}
+)
+"""Classes of SQLSTATE whose messages quote names and the statement, and no values of rows."""
+
+
+_OBJECTS = {
+    "constraint": DiagnosticField.CONSTRAINT_NAME,
+    "schema": DiagnosticField.SCHEMA_NAME,
+    "table": DiagnosticField.TABLE_NAME,
+    "column": DiagnosticField.COLUMN_NAME,
+    "type": DiagnosticField.DATATYPE_NAME,
 }
 
 
@@ -47,7 +72,9 @@ _CODES: Mapping[str, tuple[str, str | None]] = {
 class ServerMessage:
     """The fields of an error of the server.
 
-    `position` counts characters of the statement from 1. `early`: it came before the caller's statement was reached.
+    `position` counts characters of the statement from 1. `context` is where it came from inside the server. `objects`:
+    the constraint, table, column or type that it concerns, by these words. `early`: it came before the caller's
+    statement was reached.
     """
 
     sqlstate: str
@@ -55,6 +82,8 @@ class ServerMessage:
     detail: str | None = None
     hint: str | None = None
     position: int | None = None
+    context: str | None = None
+    objects: Mapping[str, str] = field(default_factory=dict)
     early: bool = False
 
     @property
@@ -77,10 +106,32 @@ def server_message(result: PGresult) -> ServerMessage:
         detail=text(DiagnosticField.MESSAGE_DETAIL),
         hint=text(DiagnosticField.MESSAGE_HINT),
         position=int(position) if position else None,
+        context=text(DiagnosticField.CONTEXT),
+        objects={name: value for name, which in _OBJECTS.items() if (value := text(which)) is not None},
     )
 
 
-def query_error(found: ServerMessage, *, before: int = 0, length: int, timed_out: bool = False) -> QueryError:
+def scrubbed(found: ServerMessage) -> ServerMessage:
+    """Return an error without anything that could quote a value of a row.
+
+    Functions can say what they like, under any SQLSTATE: they are told by the context, which the parser's and planner's
+    own errors do not have.
+    """
+    message = found.message
+    if found.context or found.sqlstate[:2] not in _NAMES_ONLY:
+        message = f"{_condition(found.sqlstate)} (the message is not shown, because columns are masked)"
+    return replace(found, message=message, detail=None, hint=None, context=None)
+
+
+def query_error(
+    found: ServerMessage,
+    *,
+    before: int = 0,
+    length: int,
+    timed_out: bool = False,
+    scrub: bool = False,
+    writing: bool = False,
+) -> QueryError:
     """Return the error to raise for a statement that the server refused or ended.
 
     Args:
@@ -88,9 +139,12 @@ def query_error(found: ServerMessage, *, before: int = 0, length: int, timed_out
         before: Characters that were put before the caller's text.
         length: Characters of the caller's text.
         timed_out: Whether its time was up when it ended.
+        scrub: Whether nothing may be shown that could quote a value.
+        writing: Whether it was a change.
     """
+    found = scrubbed(found) if scrub else found
     message = found.message
-    details: dict[str, Any] = {"sqlstate": found.sqlstate}
+    details: dict[str, Any] = {"sqlstate": found.sqlstate, **found.objects}
     if found.position is not None and found.position > before:
         position = found.position - before
         if position > length and before:
@@ -104,14 +158,33 @@ def query_error(found: ServerMessage, *, before: int = 0, length: int, timed_out
             message, hint="Narrow the statement, or look at its plan with explain_query.", details=details
         )
     code, hint = _CODES.get(found.sqlstate, (None, None))
-    return QueryError(message, code=code, hint=found.hint or hint, details=details)
+    hint = _WRITE_HINTS.get(found.sqlstate, hint) if writing else hint
+    error = QueryError(message, code=code, hint=found.hint or hint, details=details)
+    if found.sqlstate in _PASSING:
+        error.retryable = True  # type: ignore[misc]  # of this one, not of the class
+    return error
 
 
-def lost(message: str) -> ConnectionLostError:
+def lost(message: str, hint: str = "Repeat the call: it only reads.") -> ConnectionLostError:
     """Return the error for a connection that broke under a statement."""
-    return ConnectionLostError(
-        f"The connection to the database was lost: {one_line(message)}", hint="Repeat the call: it only reads."
+    return ConnectionLostError(f"The connection to the database was lost: {one_line(message)}", hint=hint)
+
+
+def outcome_unknown(message: str) -> OutcomeUnknownError:
+    """Return the error for a connection that broke when nothing but its answer was missing."""
+    return OutcomeUnknownError(
+        f"The connection was lost before the server said how the change ended: {one_line(message)}",
+        hint="It may or may not have been made. Look at the data before doing anything again.",
     )
+
+
+def _condition(sqlstate: str) -> str:
+    """Return PostgreSQL's name of a condition: unique_violation for 23505."""
+    try:
+        name = lookup(sqlstate).__name__
+    except KeyError:
+        return f"error {sqlstate}"
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 @dataclass(frozen=True, slots=True)

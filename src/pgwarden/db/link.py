@@ -6,6 +6,8 @@ A read goes out as one batch of the extended protocol, in which the server refus
     ROLLBACK; sync                                               runs whether or not the statement failed
     DISCARD ALL; sync                                            these answers are owed: collected before the next use
 
+A change takes two trips, with `run` and `reset`: between them its caller decides whether it may stay (`write.py`).
+
 The savepoint makes the transaction's mode final: after it nothing can turn READ ONLY off. Nobody waits for the end of
 the transaction and the reset, which saves a wake-up a read; a connection where one failed is closed. Without pipelining
 the same steps go one after another, and the reset is still owed. Where a cap ends the taking of rows the statement is
@@ -18,7 +20,8 @@ import asyncio
 import os
 import resource
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -80,6 +83,14 @@ class Step:
     types: Sequence[int] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What came back of a batch: the results of the steps that succeeded, and the error of the next one, if any."""
+
+    results: tuple[Sequence[PGresult], ...]
+    error: ServerMessage | None = None
+
+
 class Link:
     """A connection in the hands of a pool."""
 
@@ -111,6 +122,18 @@ class Link:
     def unsettled(self) -> bool:
         """Whether a statement was left running by `exchange`, for `settle` to end."""
         return self._stopped
+
+    @property
+    def alive(self) -> bool:
+        """Whether nothing is known to have ended the connection; takes in what has arrived, and waits for nothing."""
+        try:
+            for _ in range(2):
+                # The first look takes a farewell of the server in, the second finds the end behind it.
+                self._pgconn.consume_input()
+                self._pgconn.is_busy()
+        except psycopg.Error:
+            return False
+        return not self.broken
 
     @property
     def broken(self) -> bool:
@@ -146,6 +169,49 @@ class Link:
             raise BrokenError(error.message, error.sqlstate)
         return error
 
+    async def run(self, steps: Sequence[Step], *, rows: int = -1, collector: Collector | None = None) -> Answers:
+        """Run steps in one batch, up to the first error, and wait for all answers. `reset` has to follow.
+
+        Without pipelining they go one after another; one alone is no part of an implicit transaction either way.
+
+        Args:
+            steps: What to run.
+            rows: Which of them returns rows for the collector; -1: none.
+            collector: Takes them; must want all.
+
+        Raises:
+            BrokenError: The connection broke; the link must be closed.
+        """
+        try:
+            answers: Answers = await self._wait(self._run(steps, rows, collector))
+        except psycopg.Error as exc:
+            raise BrokenError(str(exc)) from None
+        except Exception:
+            self.close()
+            raise
+        if answers.error is not None and answers.error.lost:
+            raise BrokenError(answers.error.message, answers.error.sqlstate)
+        return answers
+
+    async def reset(self, *, rollback: bool) -> None:
+        """Send the reset, and before it ROLLBACK where a transaction stands, and wait for nothing that can wait.
+
+        Never raises psycopg's errors: a link that cannot be reset is closed, which rolls back too.
+        """
+        try:
+            await self._wait(self._restore(rollback))
+        except psycopg.Error:
+            self.close()
+
+    @contextmanager
+    def listening(self, handler: Callable[[psycopg.errors.Diagnostic], None]) -> Iterator[None]:
+        """Hand notices and warnings of the server to a function inside."""
+        self._connection.add_notice_handler(handler)
+        try:
+            yield
+        finally:
+            self._connection.remove_notice_handler(handler)
+
     async def ready(self, timeout_s: float) -> bool:
         """Collect the answer to the reset, and look whether the server has hung up.
 
@@ -159,13 +225,9 @@ class Link:
             if self._owed:
                 async with asyncio.timeout(timeout_s):
                     await self._wait(self._collect_owed())
-            for _ in range(2):
-                # The first look takes a farewell of the server in, the second finds the end behind it.
-                self._pgconn.consume_input()
-                self._pgconn.is_busy()
         except (psycopg.Error, TimeoutError):
             return False
-        return self._pgconn.transaction_status == TransactionStatus.IDLE and not self.broken
+        return self.alive and self._pgconn.transaction_status == TransactionStatus.IDLE
 
     async def settle(self, timeout_s: float) -> bool:
         """End a statement of which no more rows are wanted. Returns whether the link can be used again.
@@ -251,6 +313,47 @@ class Link:
             yield from self._answers(2 if error is not None and error.early else 1)
         return error
 
+    def _run(self, steps: Sequence[Step], rows: int, collector: Collector | None) -> _Wait:
+        if self.pipelined:
+            for step in steps:
+                self._send(step)
+            self._pgconn.pipeline_sync()
+            yield from generators.send(self._pgconn)
+        results: list[Sequence[PGresult]] = []
+        error = None
+        for number, step in enumerate(steps):
+            if not self.pipelined:
+                self._send(step)
+                yield from generators.send(self._pgconn)
+            found: Sequence[PGresult] = ()
+            if number == rows and collector is not None:
+                error = yield from self._rows(collector)
+            else:
+                found = yield from generators.fetch_many(self._pgconn)
+                error = _error(found)
+            if error is not None:
+                break
+            results.append(found)
+        if self.pipelined and not self.broken:
+            # Those that were skipped, and the sync behind them.
+            yield from self._answers(len(steps) - len(results) + (error is None))
+        return Answers(tuple(results), error)
+
+    def _restore(self, rollback: bool) -> _Wait:
+        if self.pipelined:
+            befores = (_ROLLBACK, _RESET) if rollback else (_RESET,)
+            for before in befores:
+                self._send(Step(before))
+                self._pgconn.pipeline_sync()
+            self._owed = 2 * len(befores)
+            yield from generators.send(self._pgconn)
+        elif rollback:
+            yield from self._finish()
+        else:
+            self._send(Step(_RESET))
+            yield from generators.send(self._pgconn)
+            self._owed = 1
+
     def _one_by_one(self, steps: Sequence[Step], collector: Collector) -> _Wait:
         error = None
         for step in steps[:-1]:
@@ -285,8 +388,10 @@ class Link:
             elif result.status in _COPIES:
                 # libpq would hand out this result for ever.
                 self.close()
-                return ServerMessage("0A000", "COPY is not a read.")
+                return ServerMessage("0A000", "COPY cannot run here.")
             else:
+                if result.status == ExecStatus.COMMAND_OK:
+                    collector.done(result)
                 error = error or _error([result])
         return error
 

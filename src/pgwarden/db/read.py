@@ -5,29 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from pgwarden.db import errors
+from pgwarden.db import errors, guc
 from pgwarden.db.blocks import Blocks, Parameters
 from pgwarden.db.cursor import Collector, dump
+from pgwarden.db.hiding import Hiding, veil
 from pgwarden.db.link import BrokenError, Link, Step
 from pgwarden.db.pool import Pool
 from pgwarden.errors import ArgumentError, ConnectionLostError, DatabaseError
 from pgwarden.settings import LimitSettings
 
+if TYPE_CHECKING:
+    from pgwarden.guard.shields import Masking
+
 _WRAP = "SELECT * FROM (\n"
 _PREPARE = "PREPARE judged AS "
-_GRACE_S = 5.0
-"""Seconds after the server should have ended a statement by itself until it counts as not answering."""
-_CHECK_CLIENT_VERSION = 140_000
-_CHECK_CLIENT = ("client_connection_check_interval", "2s")
-
-_FORM = (
-    ("standard_conforming_strings", "on"),  # Off, the guard would read other string literals than the server.
-    ("DateStyle", "ISO"),
-    ("bytea_output", "hex"),
-    ("extra_float_digits", "1"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +36,8 @@ class Request:
         limit, offset: Rows; limit None: no cap.
         max_bytes: Bytes of values; None: no cap.
         timeout_s: Seconds for the statement.
+        masking: What is bound behind the parameters, and masked in what comes.
+        hiding: What the answer of a block leaves out.
     """
 
     statement: str
@@ -54,6 +49,8 @@ class Request:
     limit: int | None = None
     offset: int = 0
     max_bytes: int | None = None
+    masking: Masking | None = None
+    hiding: Hiding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +110,10 @@ class Reader:
 
     async def _on(self, link: Link, request: Request) -> Collector:
         sent = _render(request, self._blocks, link.version)
-        collector = Collector(request.limit, request.max_bytes, bounded=request.wrap)
+        collector = Collector(request.limit, request.max_bytes, bounded=request.wrap, masking=request.masking)
         started = time.monotonic()
         try:
-            async with asyncio.timeout(request.timeout_s + _GRACE_S):
+            async with asyncio.timeout(request.timeout_s + guc.GRACE_S):
                 error = await link.exchange((self._settings(link, request), *sent.first), sent.step, collector)
         except TimeoutError:
             await link.abort()
@@ -125,7 +122,9 @@ class Reader:
         except BrokenError as exc:
             raise self._broken(exc, link, collector) from None
         if error is not None:
-            raise self._refused(error, sent, timed_out=time.monotonic() - started >= request.timeout_s * 0.95)
+            timed_out = time.monotonic() - started >= request.timeout_s * 0.95
+            scrub = request.masking is not None and request.masking.scrub
+            raise self._refused(error, sent, timed_out=timed_out, scrub=scrub)
         if link.pipelined:
             self._pool.pipelined = True
         return collector
@@ -138,8 +137,8 @@ class Reader:
         suspicious = link.pipelined and self._pool.pipelined is None
         return _AgainError(found, without_pipeline=suspicious and exc.sqlstate in ("", errors.PROTOCOL_VIOLATION))
 
-    def _refused(self, error: errors.ServerMessage, sent: Sent, *, timed_out: bool) -> Exception:
-        found = errors.query_error(error, before=sent.before, length=sent.length, timed_out=timed_out)
+    def _refused(self, error: errors.ServerMessage, sent: Sent, *, timed_out: bool, scrub: bool) -> Exception:
+        found = errors.query_error(error, before=sent.before, length=sent.length, timed_out=timed_out, scrub=scrub)
         if error.early and error.sqlstate == errors.INVALID_PARAMETER_VALUE and self._pool.checks_client:
             # Servers on some platforms know the setting and refuse every value.
             self._pool.checks_client = False
@@ -147,10 +146,10 @@ class Reader:
         return found
 
     def _settings(self, link: Link, request: Request) -> Step:
-        check = self._pool.checks_client and link.version >= _CHECK_CLIENT_VERSION
+        check = self._pool.checks_client and link.version >= guc.CHECK_CLIENT_VERSION
         generic = bool(request.prepared)
-        timeouts = _ms(request.timeout_s), _ms(self._lock_timeout_s)
-        return _settings(*timeouts, ours=request.block, check=check, generic=generic)
+        timeouts = guc.ms(request.timeout_s), guc.ms(self._lock_timeout_s)
+        return guc.settings(*timeouts, ours=request.block, check=check, generic=generic)
 
 
 class _AgainError(Exception):
@@ -162,28 +161,13 @@ class _AgainError(Exception):
         self.without_pipeline = without_pipeline
 
 
-@lru_cache(maxsize=256)
-def _settings(timeout_ms: int, lock_timeout_ms: int, *, ours: bool, check: bool, generic: bool) -> Step:
-    """Return the statement that prepares a transaction: one round for all settings, and none outlives it."""
-    values = {
-        "statement_timeout": str(timeout_ms),
-        "lock_timeout": str(lock_timeout_ms),
-        "idle_in_transaction_session_timeout": str(timeout_ms + _ms(_GRACE_S)),
-        **dict(_FORM),
-        **dict([_CHECK_CLIENT] if check else []),
-        # Compiling takes longer than any query of the catalogs.
-        **({"jit": "off"} if ours else {}),
-        **({"plan_cache_mode": "force_generic_plan"} if generic else {}),
-    }
-    calls = ", ".join(f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in values.items())
-    return Step(f"SELECT {calls}".encode())
-
-
 def _render(request: Request, blocks: Blocks, version: int) -> Sent:
     if request.block:
         text, values = blocks.pick(request.statement, version).render(request.parameters)
+        text = veil(text, request.hiding) if request.hiding else text
     else:
         text, values = request.statement, tuple(request.parameters)
+        values += request.masking.parameters if request.masking else ()
     if "\0" in text + request.prepared:
         # The wire would end the text there, and the server see another one than the guard.
         raise ArgumentError("A statement cannot contain the character NUL.")
@@ -196,7 +180,3 @@ def _render(request: Request, blocks: Blocks, version: int) -> Sent:
     # The line break ends a comment of the caller's.
     rest = f"\n) AS q LIMIT {(request.limit or 0) + 1:d}" + (f" OFFSET {request.offset:d}" if request.offset else "")
     return Sent(Step((_WRAP + text + rest).encode(), *dumped), len(_WRAP), len(text))
-
-
-def _ms(seconds: float) -> int:
-    return max(round(seconds * 1000), 1)

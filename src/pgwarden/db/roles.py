@@ -21,6 +21,8 @@ _WARNINGS: Mapping[str, str] = {
 }
 _IMPLIED = frozenset(_WARNINGS) - {"superuser", "owns_definer_functions"}
 """What is true of every superuser, and would only repeat it."""
+_WRITERS = frozenset({"create_in_public", "owns_definer_functions"})
+"""What a role that changes data and schema may well be given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +55,34 @@ def report(row: Mapping[str, str | None]) -> RoleReport:
     return RoleReport(name, superuser, powers, tuple(f"The role {name} {_WARNINGS[power]}." for power in powers))
 
 
-def require_least_privilege(role: RoleReport) -> None:
-    """Refuse a role that could do more than read.
+def excess(role: RoleReport, *, writes: bool) -> RoleReport:
+    """Return the report with those powers only that the profile does not need.
+
+    Args:
+        role: The role.
+        writes: Whether the profile lets statements change something.
+    """
+    kept = [i for i, power in enumerate(role.powers) if not (writes and power in _WRITERS)]
+    powers, warnings = (tuple(all_[i] for i in kept) for all_ in (role.powers, role.warnings))
+    return RoleReport(role.name, role.superuser, powers, warnings)
+
+
+def require_least_privilege(role: RoleReport, *, writes: bool = False) -> None:
+    """Refuse a role that could do more than its profile.
+
+    Args:
+        role: The role.
+        writes: Whether the profile lets statements change something.
 
     Raises:
         PolicyError: It could.
     """
+    role = excess(role, writes=writes)
     if not role.least_privilege:
+        readonly = "Connect as a role that may only read; examples/readonly_role.sql makes one."
         raise PolicyError(
             f"The policy requires a role of least privilege. {' '.join(role.warnings)}",
             code="role_too_powerful",
-            hint="Connect as a role that may only read; examples/readonly_role.sql makes one.",
+            hint="Connect as a role without them: pgwarden setup-sql makes one." if writes else readonly,
             details={"role": role.name, "powers": list(role.powers)},
         )

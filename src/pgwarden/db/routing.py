@@ -1,5 +1,7 @@
 """Which server a read goes to: the nearest replica in health and time, else the primary.
 
+After a write of ours a replica is read again only when it was seen to have replayed it.
+
 Health is looked at in the background and never on the path of a call: a read uses what was last seen, asks for a new
 look where that is old, and goes to the primary until something was seen at all.
 """
@@ -16,6 +18,7 @@ from pgwarden.db.cursor import Collector
 from pgwarden.db.errors import RECOVERY_CONFLICT
 from pgwarden.db.pool import Pool
 from pgwarden.db.read import Reader, Request
+from pgwarden.db.write import Change, Done, Fate, Writer
 from pgwarden.errors import ConnectionLostError, UnavailableError, WardenError
 
 TTL_S = 3.0
@@ -78,11 +81,12 @@ class TargetStatus:
 class Target:
     """One server: its pool, its reader, and what is known of its health."""
 
-    def __init__(self, name: str, pool: Pool, reader: Reader) -> None:
+    def __init__(self, name: str, pool: Pool, reader: Reader, writer: Writer) -> None:
         """Name a server."""
         self.name = name
         self.pool = pool
         self.reader = reader
+        self.writer = writer
         self.health: Health | None = None
         self.last_error: str | None = None
         self.version = ""
@@ -120,6 +124,9 @@ class Router:
         self.replicas = tuple(replicas)
         self._max_lag_s = max_lag_s
         self._looked_at = float("-inf")
+        self._written: float = 0
+        """Bytes of log that a replica must have replayed to show what was written; infinite: not known."""
+        self._writes = 0
         self._looking: asyncio.Task[None] | None = None
 
     @property
@@ -154,10 +161,30 @@ class Router:
                 target.down(exc)
         return await self.primary.reader.run(request)
 
+    async def write(self, change: Change, fate: Fate) -> Done:
+        """Make a change on the primary; replicas are read again when they have replayed it.
+
+        Raises:
+            DatabaseError, ArgumentError: see `Writer.run`.
+        """
+        position: float | None = None
+        try:
+            done = await self.primary.writer.run(change, fate, locate=bool(self.replicas))
+            position = done.position
+        finally:
+            if fate.state != "unchanged":
+                self._writes += 1
+                self._written = max(self._written, float("inf") if position is None else position)
+        return done
+
     async def look(self) -> None:
         """Look at all servers, and wait for what they say."""
+        writes = self._writes
         await asyncio.gather(*(target.look() for target in self.targets))
         self._looked_at = time.monotonic()
+        if self._written == float("inf") and writes == self._writes and self.primary.health is not None:
+            # What was written without its position being known was written before this one.
+            self._written = self.primary.health.position
 
     async def status(self) -> list[TargetStatus]:
         """Look at all servers and report what was found."""
@@ -178,7 +205,7 @@ class Router:
             self._looking = None
 
     def _lag(self, target: Target) -> float | None:
-        if target.health is None or self._note(target) is not None:
+        if target.health is None or target.health.position < self._written or self._note(target) is not None:
             return None
         lag = target.health.lag_s(self.primary.health)
         return lag if lag <= self._max_lag_s else None

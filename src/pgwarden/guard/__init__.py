@@ -1,7 +1,7 @@
-"""The guard: whether a statement may run as a read. Pure: text and a snapshot of the catalog in, a verdict out.
+"""The guard: what a statement does, and whether it may. Pure: text and a snapshot of the catalog in, a verdict out.
 
-Whatever is not known to be harmless is refused. The guard is one of three layers; the others are an explicit
-READ ONLY transaction in the extended protocol, and a role that may not write.
+Whatever is not known to be harmless, or known for what it changes, is refused. The guard is one of three layers; for
+reads the others are an explicit READ ONLY transaction in the extended protocol, and a role that may not write.
 """
 
 from __future__ import annotations
@@ -10,17 +10,29 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from pgwarden.guard import functions, kinds, parse
-from pgwarden.guard.parsed import Parsed, Refused
+from pgwarden.guard import answer, functions, kinds, parse
+from pgwarden.guard.parsed import Name, Parsed, Refused
 from pgwarden.guard.verdict import Verdict
 
 if TYPE_CHECKING:
     from pgwarden.guard.catalog import Catalog
+    from pgwarden.guard.shields import Shields
 
 __all__ = ["Verdict", "judge"]
 
 
-def judge(sql: str, catalog: Catalog | None, allowed_functions: frozenset[str] = frozenset()) -> Verdict:
+_NONE: frozenset[str] = frozenset()
+
+
+def judge(
+    sql: str,
+    catalog: Catalog | None,
+    allowed_functions: frozenset[str] = _NONE,
+    *,
+    writes: bool = False,
+    unsafe: frozenset[str] = _NONE,
+    shields: Shields | None = None,
+) -> Verdict:
     """Judge one statement. Never raises: what fails is refused with the code `not_understood`.
 
     Args:
@@ -29,9 +41,13 @@ def judge(sql: str, catalog: Catalog | None, allowed_functions: frozenset[str] =
             only, and every relation is taken for an ordinary table.
         allowed_functions: Signatures from the policy, such as `pg_sleep(double precision)`. By text alone the name
             before the bracket decides.
+        writes: Whether the statement may change something; `Verdict.change` then says what it changes. Without it
+            everything but a read is refused.
+        unsafe: Commands of the policy's `unsafe` list, such as "COPY"; they count with `writes` only.
+        shields: What the statement's text has to be changed for; None where there are no masks and nothing is hidden.
     """
     try:
-        return _judge(sql, catalog, allowed_functions)
+        return _judge(catalog, allowed_functions, _read(sql, writes, unsafe), shields)
     except Refused as no:
         return Verdict(False, kinds=_kinds(sql), code=no.code, message=no.message, hint=no.hint)
     except Exception as exc:  # a defect of the guard must not let a statement through, nor end the caller
@@ -39,26 +55,25 @@ def judge(sql: str, catalog: Catalog | None, allowed_functions: frozenset[str] =
         return Verdict(False, code="not_understood", message=message, hint="Simplify it.", fault=type(exc).__name__)
 
 
-def _judge(sql: str, catalog: Catalog | None, allowed_functions: frozenset[str]) -> Verdict:
-    parsed = _read(sql)
+def _judge(
+    catalog: Catalog | None, allowed_functions: frozenset[str], parsed: Parsed | _No, shields: Shields | None
+) -> Verdict:
     if isinstance(parsed, _No):
         raise Refused(parsed.code, parsed.message, parsed.hint)
-    _check_calls(parsed, functions.names_of(allowed_functions), unknown=catalog is not None)
+    listed = functions.names_of(allowed_functions)
+    _check_calls(parsed, listed, unknown=catalog is not None)
     relations, called = _names(parsed.relations), _names(parsed.calls)
     if catalog is not None:
         from pgwarden.guard import resolve
 
         resolved = resolve.check(parsed, catalog, allowed_functions)
         relations, called = resolved.relations, resolved.functions
-    return Verdict(
-        readable=True,
-        canonical=parsed.canonical,
-        form=parsed.form,
-        kinds=parsed.kinds,
-        relations=relations,
-        functions=called,
-        parameters=parsed.parameters,
-    )
+    verdict = answer.give(parsed, catalog, relations, called, listed)
+    if not shields:
+        return verdict
+    from pgwarden.guard import masks
+
+    return masks.protect(verdict, parsed.source, shields, catalog)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +84,29 @@ class _No:
 
 
 @lru_cache(maxsize=256)
-def _read(sql: str) -> Parsed | _No:
+def _read(sql: str, writes: bool, unsafe: frozenset[str]) -> Parsed | _No:
     """Read a statement; a refusal is kept as well, without its traceback."""
     try:
-        return parse.read(sql)
+        return parse.read(sql, writes, unsafe)
     except Refused as no:
         return _No(no.code, no.message, no.hint)
 
 
 def _check_calls(parsed: Parsed, permitted: frozenset[str], *, unknown: bool) -> None:
     """Refuse denied built-in functions, and unless `unknown` is accepted (a catalog will judge) every other one."""
+    is_allowed = functions.is_allowed_in_write if parsed.changing else functions.is_allowed
     for name in sorted(parsed.calls):
-        if name.name in permitted or functions.is_allowed(name):
+        if name.name in permitted or is_allowed(name):
             continue
         if functions.is_denied(name) or not unknown:
             raise Refused(
                 "function_not_allowed",
-                f"The function {name} may not be called in a read.",
+                f"The function {name} may not be called{'' if parsed.changing else ' in a read'}.",
                 "Built-in functions that change nothing may; others have to be named in the policy file.",
             )
 
 
-def _names(names: frozenset[object]) -> tuple[str, ...]:
+def _names(names: frozenset[Name]) -> tuple[str, ...]:
     return tuple(sorted(map(str, names)))
 
 

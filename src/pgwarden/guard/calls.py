@@ -75,19 +75,19 @@ _SYNTAX_WHERE: Final[Mapping[str, Callable[[Stream, int], bool]]] = {
 }
 
 
-def find(stream: Stream, clause: list[str], types: Mapping[int, int], ctes: frozenset[int]) -> dict[int, Name]:
+def find(stream: Stream, clause: list[str], types: Mapping[int, int], plain: frozenset[int]) -> dict[int, Name]:
     """Return the calls by the index of the name's last part.
 
     Args:
         stream: The statement.
         clause: The clause of each token.
         types: The types, as `types.find` returns them.
-        ctes: Where the names of CTEs stand in their WITH list.
+        plain: Where names stand that a list of columns may follow: those of CTEs in their WITH list, and of targets.
     """
     type_ends = frozenset(types.values())
     found: dict[int, Name] = {}
     for index in range(stream.size - 1):
-        if stream.marks[index + 1] != "(" or not stream.is_name(index) or index in type_ends or index in ctes:
+        if stream.marks[index + 1] != "(" or not stream.is_name(index) or index in type_ends or index in plain:
             continue
         qualified = index > 0 and stream.marks[index - 1] == "."
         if qualified or not _is_syntax(stream, index, clause[index]):

@@ -255,6 +255,12 @@ class Catalog:
             return name
         return next((Name(s, name.name) for s in self.path if name.name in self.names.get(s, ())), None)
 
+    def located(self, name: Name) -> Name:
+        """Return the relation that PostgreSQL finds under a name, or the name where no schema of the path has it."""
+        prefix, _, number = name.schema.rpartition("_")
+        known = Name(TEMP, name.name) if prefix == TEMP and number.isdigit() else name
+        return self.resolve(known) or known
+
     def relation(self, name: Name) -> Relation | None:
         """Return the special relation of this schema and name, or None for an ordinary one."""
         return self._relations_by_name.get(name)

@@ -6,7 +6,9 @@ brackets one state is enough. Calls with syntax of their own (extract(x FROM y))
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from pgwarden.guard import keywords
@@ -33,8 +35,18 @@ class Clauses:
     relations: dict[int, Name] = field(default_factory=dict)
 
 
-def find(stream: Stream) -> Clauses:
-    """Return the clauses and the relations of a statement; CTEs are among the relations."""
+_NO_STARTS: Final[Mapping[int, str]] = MappingProxyType({})
+_NO_TARGETS: Final[Mapping[int, Name]] = MappingProxyType({})
+
+
+def find(stream: Stream, starts: Mapping[int, str] = _NO_STARTS, targets: Mapping[int, Name] = _NO_TARGETS) -> Clauses:
+    """Return the clauses and the relations of a statement; CTEs are among the relations.
+
+    Args:
+        stream: The statement.
+        starts: Clauses of statements that change rows, by the index of their first word; see `dml.parts.Marks`.
+        targets: The relations that those change, by the index of the name's first part.
+    """
     found = Clauses()
     levels = [_Level()]
     for index in range(stream.size):
@@ -49,6 +61,12 @@ def find(stream: Stream) -> Clauses:
             levels[-1].expecting = False
         elif mark == ",":
             level.expecting = level.clause == "from"
+        elif index in starts:
+            level.clause, level.selects = starts[index], False
+            level.expecting = level.clause == "from"
+        elif index in targets:
+            level.expecting = False
+            found.relations[index] = targets[index]
         elif level.expecting and _is_relation(stream, index):
             level.expecting = False
             if name := _relation(stream, index):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from pgwarden.guard.parsed import Refused
 from pgwarden.guard.stream import Stream
@@ -27,8 +29,16 @@ class Cte:
     behind: int
 
 
-def find(stream: Stream) -> list[Cte]:
+_NONE: Mapping[int, int] = MappingProxyType({})
+
+
+def find(stream: Stream, more: Mapping[int, int] = _NONE) -> list[Cte]:
     """Return the CTEs of a statement.
+
+    Args:
+        stream: The statement.
+        more: WITH lists at its start and behind brackets are found; the others, which INSERT can have: index of WITH
+            to the index behind what can see them.
 
     Raises:
         Refused: A WITH list is not of the usual form.
@@ -36,13 +46,25 @@ def find(stream: Stream) -> list[Cte]:
     found: list[Cte] = []
     for index in range(stream.size):
         if stream.words[index] == "with" and (index == 0 or stream.marks[index - 1] == "("):
-            found += _list(stream, index)
+            found += read_list(stream, index)
+    for index, end in more.items():
+        found += read_list(stream, index, end)
     return found
 
 
-def _list(stream: Stream, start: int) -> list[Cte]:
+def read_list(stream: Stream, start: int, end: int = -1) -> list[Cte]:
+    """Return the CTEs of the WITH list that starts at an index.
+
+    Args:
+        stream: The statement.
+        start: Where WITH stands.
+        end: The index behind what can see them; by default the end of the bracket, or of the statement.
+
+    Raises:
+        Refused: It is not of the usual form.
+    """
     opener = stream.opener[start]
-    scope_end = stream.size if opener < 0 else stream.partner[opener]
+    scope_end = end if end >= 0 else stream.size if opener < 0 else stream.partner[opener]
     recursive = stream.value(start + 1) == "recursive" and stream.is_name(start + 2)
     found: list[Cte] = []
     index = start + (2 if recursive else 1)

@@ -21,12 +21,20 @@ DENIED: Final = builtin.DENIED
 DENIED_ATTRIBUTES: Final = builtin.DENIED_WITH_ONE_ARGUMENT
 """Those of the denied that take one argument, so that `x.name` and `(x).name` call them."""
 
+ALLOWED_IN_WRITES: Final = frozenset({"nextval", "currval", "lastval"})
+"""Built-in functions that a statement may call if it changes something anyway."""
+
 _BUILTIN_SCHEMAS: Final = ("", "pg_catalog")
 
 
 def is_allowed(name: Name) -> bool:
     """Tell whether a call of this name is harmless, provided that it means a built-in function."""
     return name.schema in _BUILTIN_SCHEMAS and name.name in ALLOWED
+
+
+def is_allowed_in_write(name: Name) -> bool:
+    """Tell the same for what changes something anyway."""
+    return is_allowed(name) or (name.schema in _BUILTIN_SCHEMAS and name.name in ALLOWED_IN_WRITES)
 
 
 def is_denied(name: Name) -> bool:

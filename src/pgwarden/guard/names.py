@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from pgwarden.guard import calls, clauses, ctes, types
 from pgwarden.guard.lexer import Kind
 from pgwarden.guard.parsed import Name
 from pgwarden.guard.stream import Stream
+
+if TYPE_CHECKING:
+    from pgwarden.guard.dml import Layout
 
 _STANDS_FOR: Final = {
     "like": ("~~", "!~~"),
@@ -37,7 +41,11 @@ class Names:
         attributes: Every `.name` that is not part of a relation, call or type.
         operators: Every operator.
         ctes: Names of CTEs.
-        tails: SEARCH and CYCLE clauses of CTEs: index of their first token to the index behind them.
+        tails: What a skeleton leaves out, SEARCH and CYCLE clauses of CTEs among it: index of the first token to the
+            index behind the last.
+        targets: Relations that are changed, by the index of their first part; they are in `relations` too.
+        syntax: Words of INSERT, UPDATE, DELETE and MERGE, which could be names elsewhere.
+        changes: What sqlglot must find that changes rows, as `dml.Layout.changes` has it.
     """
 
     relations: dict[int, Name]
@@ -47,18 +55,46 @@ class Names:
     operators: frozenset[Name]
     ctes: frozenset[str]
     tails: dict[int, int]
+    targets: frozenset[int] = frozenset()
+    syntax: frozenset[int] = frozenset()
+    changes: tuple[str, ...] = ()
 
 
 def find(stream: Stream) -> Names:
-    """Return the names of a statement.
+    """Return the names of a query.
 
     Raises:
         Refused: A WITH list is not of the usual form.
     """
-    placed = clauses.find(stream)
-    tables = ctes.find(stream)
-    type_at = types.find(stream, placed.clause)
-    call_at = calls.find(stream, placed.clause, type_at, frozenset(cte.index for cte in tables))
+    placed, tables = clauses.find(stream), ctes.find(stream)
+    return _names(stream, placed, tables, types.find(stream, placed.clause), frozenset(cte.index for cte in tables))
+
+
+def find_in_change(stream: Stream, layout: Layout) -> Names:
+    """Return the names of a statement that changes rows.
+
+    Raises:
+        Refused: A WITH list is not of the usual form.
+    """
+    marks, targets = layout.marks, layout.targets
+    placed, tables = clauses.find(stream, marks.clauses, targets), ctes.find(stream, marks.withs)
+    type_at = types.find(stream, placed.clause, marks.returning)
+    # What is changed is a relation, whatever CTE has its name.
+    seen = _names(stream, placed, tables, type_at, marks.plain.union(cte.index for cte in tables))
+    return replace(
+        seen,
+        relations=seen.relations | dict(targets),
+        tails=seen.tails | marks.dropped,
+        targets=frozenset(targets),
+        syntax=frozenset(marks.syntax),
+        changes=layout.changes,
+    )
+
+
+def _names(
+    stream: Stream, placed: clauses.Clauses, tables: list[ctes.Cte], type_at: dict[int, int], plain: Iterable[int]
+) -> Names:
+    call_at = calls.find(stream, placed.clause, type_at, frozenset(plain))
     relations = {at: name for at, name in placed.relations.items() if not _is_cte(name, at, tables)}
     return Names(
         relations=relations,

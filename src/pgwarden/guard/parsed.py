@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pgwarden.guard.verdict import Form
+from pgwarden.guard.verdict import Form, Use
 
 if TYPE_CHECKING:
+    from pgwarden.guard.ddl import Definition
+    from pgwarden.guard.dml import Effect
     from pgwarden.guard.lexer import Token
     from pgwarden.guard.names import Names
     from pgwarden.guard.stream import Stream
@@ -68,7 +70,11 @@ class Parsed:
         attributes: Every `x.name` and `(x).name`: a column, or a call of the function with one argument.
         operators: Every operator, also those that syntax stands for (LIKE is `~~`, IN is `=`, BETWEEN `>=` and `<=`).
         types: Every type named in a cast, a typed literal, or a column definition list.
-        source: The tokens; None for SHOW.
+        source: The tokens; None for SHOW, and for a definition without a query in it.
+        uses: Of what changes something: every relation with what is done to it, as written. Empty for a read.
+        changing: Whether it changes something, or is the EXPLAIN of what would.
+        effect: What it does to rows; None for everything else, and for EXPLAIN.
+        definition: What it defines, grants, sets or maintains; None for everything else.
     """
 
     canonical: str
@@ -81,3 +87,7 @@ class Parsed:
     operators: frozenset[Name]
     types: frozenset[Name]
     source: Source | None = None
+    uses: tuple[Use, ...] = ()
+    changing: bool = False
+    effect: Effect | None = None
+    definition: Definition | None = None

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from pgwarden.guard.catalog import TEMP, Catalog, Function, Relation
-from pgwarden.guard.functions import ALLOWED
+from pgwarden.guard.functions import ALLOWED, ALLOWED_IN_WRITES
 from pgwarden.guard.keywords import CALLED_BY_SYNTAX
 from pgwarden.guard.parsed import Name, Parsed, Refused
 from pgwarden.guard.relations import DENIED
@@ -96,6 +96,8 @@ class _Check:
         self._catalog = catalog
         self._listed = listed
         self._listed_names = {text.partition("(")[0].removeprefix("pg_catalog.") for text in listed}
+        if parsed.changing:
+            self._listed_names |= ALLOWED_IN_WRITES
         self._judged: dict[int, bool] = {}
         self._special_relations: list[Relation] = []
 
@@ -227,7 +229,10 @@ class _Check:
                     self._refuse_function(function.oid, "Syntax may call")
 
     def _is_spelled(self, spelled: frozenset[str]) -> bool:
-        return not spelled or any(self._may_cast_to(name, spelled) for name in self._parsed.types)
+        # To the type of a column a value is cast without a word.
+        return (
+            self._parsed.changing or not spelled or any(self._may_cast_to(name, spelled) for name in self._parsed.types)
+        )
 
     def _may_cast_to(self, name: Name, spelled: frozenset[str]) -> bool:
         """Tell whether a cast to a type can be one to a built-in type of these names, as a whole or in a part."""
@@ -255,7 +260,8 @@ class _Check:
         parsed, catalog = self._parsed, self._catalog
         unqualified = {Name("", attribute) for attribute in parsed.attributes}
         found: set[int] = set()
-        for name in parsed.types | parsed.relations | parsed.calls | unqualified:
+        named = parsed.types | parsed.relations | parsed.calls | unqualified
+        for name in named.union(use.relation for use in parsed.uses) if parsed.uses else named:
             found |= catalog.carried(_without_number(name))
         for relation in self._special_relations:
             found.update(*(catalog.carriers.get(t, ()) for t in relation.types))

@@ -41,6 +41,8 @@ def _piece(stream: Stream, names: Names, index: int) -> tuple[str, int]:
     token = stream.tokens[index]
     if index in names.tails:
         return "", names.tails[index]
+    if index in names.syntax:
+        return token.text, index + 1
     match token.kind:
         case Kind.STRING:
             return "'x'", index + 1

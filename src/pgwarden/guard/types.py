@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Final
 
 from pgwarden.guard import calls, keywords
@@ -37,15 +37,21 @@ _BY_SYNTAX: Final[Mapping[str, tuple[str, ...]]] = {
 _BEFORE_A_STRING: Final = keywords.RESERVED | keywords.NAMES_FUNCTION | keywords.UNRESERVED_SYNTAX
 
 
-def find(stream: Stream, clause: list[str]) -> dict[int, int]:
-    """Return the dotted names that are types: index of the first part to index of the last."""
+def find(stream: Stream, clause: list[str], returning: Container[int] = ()) -> dict[int, int]:
+    """Return the dotted names that are types: index of the first part to index of the last.
+
+    Args:
+        stream: The statement.
+        clause: The clause of each token.
+        returning: Where RETURNING is a clause; elsewhere a type follows it.
+    """
     found: dict[int, int] = {}
     for index in range(stream.size):
         if not stream.is_name(index) or (index and stream.marks[index - 1] == "."):
             continue
         end = stream.chain_end(index)
         if (
-            _follows_a_cast(stream, index)
+            (_follows_a_cast(stream, index) and index - 1 not in returning)
             or _is_typed_literal(stream, index, end)
             or _defines_column(stream, clause, index)
         ):

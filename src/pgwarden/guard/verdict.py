@@ -51,6 +51,10 @@ class Change:
         inserted: For INSERT ... VALUES: the number of rows.
         lock: The strongest lock on the target, as pg_locks calls it, for example "RowExclusiveLock".
         unsafe: What the policy's `unsafe` list must name; empty for everything else.
+        sweeps: Objects that stand for relations which the statement does not name: a schema, the database.
+        secret: Whether the statement's text holds a password or a connection string: never to be shown or recorded.
+        rewrites: Whether it may rewrite a table, as far as its text tells.
+        note: What a person should know of it beside its effect; empty for most.
     """
 
     tier: Literal["confirm", "typed"]
@@ -66,6 +70,10 @@ class Change:
     inserted: int | None = None
     lock: str = ""
     unsafe: str = ""
+    sweeps: tuple[Target, ...] = ()
+    secret: bool = False
+    rewrites: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +128,13 @@ class Verdict:
     def as_dict(self) -> dict[str, Any]:
         """Return what a caller is told: everything but the canonical text."""
         out: dict[str, Any] = {
-            "allowed": self.readable,
+            "allowed": self.accepted,
             "kinds": list(self.kinds),
             "relations": list(self.relations),
             "functions": list(self.functions),
         }
-        if not self.readable:
+        if self.change:
+            out |= {"tier": self.tier, "command": self.command}
+        if not self.accepted:
             out |= {"code": self.code, "message": self.message, "hint": self.hint}
         return out

@@ -1,14 +1,16 @@
-"""The policy as it is in force, and the YAML document that refines it."""
+"""The policy as it is in force."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, create_model
-
+from pgwarden.policy.objects import ObjectRules
 from pgwarden.policy.profiles import SQL_PROFILES, TOOL_PROFILES
-from pgwarden.settings import LimitSettings
+
+HARD_DELETES = frozenset({"DELETE", "TRUNCATE"})
+"""Statement types that `deletes: archive` refuses, and so does the tool delete_rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,13 @@ class Policy:
         tools_allowed, tools_denied: Refine the categories.
         functions_allowed: Signatures of functions that the guard lets through beyond its own list.
         toolsets: Categories listed at first; empty for all that are granted.
+        statements_allowed, statements_denied: Refine the SQL profile.
+        commands_denied: Commands refused, by their first words, upper case.
+        deletes: "archive" where no row may be deleted for good, else "hard".
+        unsafe: What is otherwise never allowed and is with the SQL profile admin.
+        objects: Rules about databases, schemas, tables and columns.
+        role: The role in force; empty for none.
+        origins: The role that brought a name into one of the lists, by list ("tools.deny") and name; for explanations.
     """
 
     sql_profile: str = "read_only"
@@ -32,56 +41,32 @@ class Policy:
     tools_denied: frozenset[str] = frozenset()
     functions_allowed: frozenset[str] = frozenset()
     toolsets: tuple[str, ...] = ()
+    statements_allowed: frozenset[str] = frozenset()
+    statements_denied: frozenset[str] = frozenset()
+    commands_denied: frozenset[str] = frozenset()
+    deletes: Literal["hard", "archive"] = "hard"
+    unsafe: frozenset[str] = frozenset()
+    objects: ObjectRules = field(default_factory=ObjectRules)
+    role: str = ""
+    origins: Mapping[tuple[str, str], str] = field(default_factory=dict, compare=False)
 
     @property
     def statement_types(self) -> frozenset[str]:
-        """Statement types that the SQL profile grants."""
-        return SQL_PROFILES[self.sql_profile]
+        """Statement types that are granted: the SQL profile's with what is allowed, less what is denied."""
+        granted = (SQL_PROFILES[self.sql_profile] | self.statements_allowed) - self.statements_denied
+        return granted - HARD_DELETES if self.deletes == "archive" else granted
+
+    @property
+    def writes(self) -> bool:
+        """Whether any statement that changes something is granted."""
+        return bool(self.statement_types - SQL_PROFILES["read_only"])
 
     @property
     def profile_categories(self) -> frozenset[str]:
         """Categories that the tool profile grants."""
         return TOOL_PROFILES[self.tool_profile]
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Names(_Section):
-    """An allow list and a deny list; a name in both is denied."""
-
-    allow: frozenset[str] = frozenset()
-    deny: frozenset[str] = frozenset()
-
-
-class Functions(_Section):
-    """Functions by signature, `schema.name(type, type)`; built-in ones without the schema."""
-
-    allow: frozenset[str] = frozenset()
-
-
-if TYPE_CHECKING:
-
-    class Limits(_Section):
-        """The environment's limits, each of which may be left out."""
-else:
-    _LIMITS = {
-        name: (Annotated[field.annotation | None, *field.metadata], None)
-        for name, field in LimitSettings.model_fields.items()
-    }
-    Limits = create_model("Limits", __base__=_Section, **_LIMITS)
-
-
-class Document(_Section):
-    """The YAML file named by PGWARDEN_GOVERNANCE."""
-
-    version: Literal[1]
-    profile: str | None = None
-    sql_profile: str | None = None
-    tool_profile: str | None = None
-    toolsets: tuple[str, ...] | None = None
-    categories: Names = Names()
-    tools: Names = Names()
-    functions: Functions = Functions()
-    limits: Limits = Limits()
+    def rule(self, listed: str, name: str) -> str:
+        """Return the name of the rule that has a name in a list: "tools.deny", or "roles.support.tools.deny"."""
+        role = self.origins.get((listed, name))
+        return f"roles.{role}.{listed}" if role else listed

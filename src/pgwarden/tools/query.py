@@ -7,7 +7,7 @@ Likewise `timeout_s` is declared here and arrives, bounded, as `ctx.timeout_s`.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -16,7 +16,7 @@ from pgwarden.catalogue import SqlUse, Tier, tool
 from pgwarden.context import Context
 from pgwarden.errors import ArgumentError, QueryError
 from pgwarden.results import Report, Rows
-from pgwarden.tools import _names, _plan
+from pgwarden.tools import _plan, _sql
 
 SCOPE = "database:read"
 PLAN_BYTES = 8_000_000
@@ -24,28 +24,22 @@ PLAN_BYTES = 8_000_000
 PAGES_NOTE = "each page is a read of its own: ORDER BY unique columns keeps pages stable"
 GENERIC_NOTE = "a generic plan, for any values of the parameters; give params for the plan of theirs"
 
-Params = Annotated[list[Any] | None, Field(description="Values of $1, $2, ...")]
-
 
 @tool(tier=Tier.READ, scope=SCOPE, sql=SqlUse.READ, paged=1000)
 async def run_query(
     ctx: Context,
     sql: Annotated[str, Field(description="Omit with `cursor`.")] = "",
-    params: Params = None,
+    params: _sql.Params = None,
     timeout_s: Annotated[float | None, Field(gt=0)] = None,
 ) -> Rows:
     """Run one read-only SQL statement. `cursor` continues a truncated result."""
     verdict = ctx.verdict
     if verdict is None:
-        raise _no_statement()
+        raise _sql.no_statement()
     wrap = verdict.form == "select"
     offset = ctx.page["offset"] if ctx.page else 0
-    values = _bound(params, verdict.parameters)
-    caps: dict[str, Any] = {"limit": ctx.max_rows, "max_bytes": ctx.max_bytes, "timeout_s": ctx.timeout_s}
-    try:
-        rows = await ctx.db.read(verdict.canonical, values, wrap=wrap, offset=offset, **caps)
-    except QueryError as exc:
-        raise await _for_caller(ctx, exc, sql) from None
+    values = _sql.bound(params, verdict.parameters)
+    rows = await _sql.read(ctx, sql, values, offset=offset)
     if wrap:
         rows.next_page = lambda shown: {"offset": offset + shown}
     if wrap and rows.truncated:
@@ -57,7 +51,7 @@ async def run_query(
 
 @tool(tier=Tier.READ, scope=SCOPE, sql=SqlUse.READ)
 async def explain_query(
-    ctx: Context, sql: str, params: Params = None, analyze: bool = False, buffers: bool = False
+    ctx: Context, sql: str, params: _sql.Params = None, analyze: bool = False, buffers: bool = False
 ) -> Report:
     """Show the plan of a query, with warnings. `analyze` runs it, rolled back. `$n` without params: generic plan."""
     plan = await _explain(ctx, sql, params, analyze=analyze, buffers=buffers)
@@ -72,14 +66,14 @@ async def explain_query(
 
 @tool(tier=Tier.READ, scope=SCOPE, sql=SqlUse.JUDGE)
 async def validate_query(ctx: Context, sql: str) -> Report:
-    """Say whether a statement may run and what it reads, with estimated cost and rows, without running it."""
+    """Say, running nothing, whether a statement may run, what it needs and touches, with estimated cost and rows."""
     verdict = ctx.verdict
     if verdict is None:
-        raise _no_statement()
-    data = verdict.as_dict()
-    if verdict.readable and verdict.form == "select":
+        raise _sql.no_statement()
+    data = _judgement(ctx)
+    if data["allowed"] and _sql.has_plan(ctx):
         data |= await _estimate(ctx, sql)
-    return Report("\n".join(_verdict_lines(data)), data)
+    return Report("\n".join(_lines(data)), data)
 
 
 async def _explain(ctx: Context, sql: str, params: list[Any] | None, *, analyze: bool, buffers: bool) -> dict[str, Any]:
@@ -90,28 +84,31 @@ async def _explain(ctx: Context, sql: str, params: list[Any] | None, *, analyze:
     """
     verdict = ctx.verdict
     if verdict is None:
-        raise _no_statement()
+        raise _sql.no_statement()
     if verdict.form != "select":
         hint = "Give the query itself; explain_query adds the EXPLAIN."
         raise ArgumentError(f"{verdict.form.upper()} has no plan.", hint=hint)
     generic = verdict.parameters > 0 and params is None
     if generic and analyze:
         raise ArgumentError("analyze runs the query: its parameters need values.", hint="Give params.")
+    statement = verdict.plannable or verdict.canonical
     # BUFFERS is said either way: since 18 ANALYZE turns it on.
     explain = f"EXPLAIN (FORMAT JSON, SETTINGS, BUFFERS {str(buffers).lower()}, ANALYZE {str(analyze).lower()}) "
     nulls = ", ".join(["NULL"] * verdict.parameters)
     try:
         rows = await ctx.db.read(
-            explain + (f"EXECUTE judged({nulls})" if generic else verdict.canonical),
-            () if generic else _bound(params, verdict.parameters),
-            prepare=verdict.canonical if generic else "",
+            explain + (f"EXECUTE judged({nulls})" if generic else statement),
+            () if generic else _sql.bound(params, verdict.parameters),
+            prepare=statement if generic else "",
             wrap=False,
             limit=1,
             max_bytes=PLAN_BYTES,
             timeout_s=ctx.timeout_s,
+            # What is planned needs none of the parameters that masks bind.
+            masking=replace(verdict.masking, parameters=()) if verdict.masking else None,
         )
     except QueryError as exc:
-        raise await _for_caller(ctx, exc, sql, before=0 if generic else len(explain)) from None
+        raise await _sql.for_caller(ctx, exc, sql, before=0 if generic else len(explain)) from None
     if not rows.rows or len(rows.rows[0][0] or "") > PLAN_BYTES:
         raise QueryError(f"The plan is larger than {PLAN_BYTES:,} bytes.", code="plan_too_large")
     return _without_ours(json.loads(rows.rows[0][0] or "[{}]")[0], generic=generic)
@@ -125,86 +122,51 @@ def _without_ours(plan: dict[str, Any], *, generic: bool) -> dict[str, Any]:
     return {**plan, "Settings": settings} if settings else plan
 
 
-async def _for_caller(ctx: Context, exc: QueryError, sql: str, before: int = 0) -> QueryError:
-    """Return an error of the server's in the caller's terms: positions in their text, tables that they may have meant.
-
-    Args:
-        ctx: The call.
-        exc: What PostgreSQL said of the canonical text.
-        sql: What the caller wrote.
-        before: Characters of ours before the canonical text.
-    """
-    canonical = ctx.verdict.canonical if ctx.verdict else ""
-    if "position" in exc.details:
-        position = exc.details.pop("position") - before
-        # Where comments were removed before it, it would point at something else.
-        known = min(position, len(canonical))
-        if sql[:known] == canonical[:known]:
-            exc.details["position"] = position
-    if exc.error_code == "undefined_table" and ctx.verdict is not None:
-        near = await _names.near_missing(ctx, ctx.verdict.relations)
-        if near:
-            exc.hint = _names.did_you_mean_tables(near)
-            exc.details["near"] = near
-    return exc
+def _judgement(ctx: Context) -> dict[str, Any]:
+    """Return what the guard and then the policy say of the statement: both have to let it pass."""
+    verdict, decision = ctx.verdict, ctx.decision
+    if verdict is None:
+        raise _sql.no_statement()
+    data = verdict.as_dict()
+    if not verdict.accepted:
+        return data
+    data["allowed"] = decision is None or decision.allowed
+    data["tier"], data["command"] = verdict.tier, verdict.command
+    if verdict.change is not None:
+        change = verdict.change
+        data["targets"] = [f"{target.kind} {target.name}" for target in change.targets]
+        data["class"] = change.object_class
+        data |= {"confirm_name": change.typed_name} if change.typed_name else {}
+        data |= {"why": change.why} if change.why else {}
+    if decision is not None:
+        data["rule"] = decision.rule
+    if decision is not None and not decision.allowed:
+        data |= {"code": "not_allowed", "message": f"the policy refuses it by {decision.rule}."}
+        hint = getattr(decision, "hint", "")
+        data |= {"hint": hint} if hint else {}
+    return data
 
 
 async def _estimate(ctx: Context, sql: str) -> dict[str, Any]:
     """Return the planner's cost and rows, or why it has none."""
+    verdict = ctx.verdict
+    if verdict is None:
+        raise _sql.no_statement()
     try:
-        plan = (await _explain(ctx, sql, None, analyze=False, buffers=False))["Plan"]
+        rows, cost = await _sql.estimate(ctx, sql, None if verdict.parameters else ())
     except QueryError as exc:
         return {"planner_error": exc.message, **({"planner_hint": exc.hint} if exc.hint else {})}
-    return {"estimated_cost": plan["Total Cost"], "estimated_rows": plan["Plan Rows"]}
+    return {"estimated_cost": cost, "estimated_rows": rows}
 
 
-def _no_statement() -> ArgumentError:
-    return ArgumentError("sql is empty.", hint="Give one statement.")
-
-
-def _bound(params: Sequence[Any] | None, expected: int) -> tuple[str | None, ...]:
-    """Return the values to send.
-
-    Raises:
-        ArgumentError: There are more or fewer than the statement has placeholders.
-    """
-    values = tuple(params or ())
-    if len(values) != expected:
-        raise ArgumentError(
-            f"The statement has {expected} parameters and {len(values)} values were given.",
-            hint="params is a list with one value for each of $1, $2, ...",
-        )
-    return tuple(_literal(value) for value in values)
-
-
-def _literal(value: Any) -> str | None:
-    """Return a value as a text whose type PostgreSQL infers from where `$n` stands, as for a quoted literal.
-
-    A number has no type of its own then: bound as a small integer it would overflow in `$1 * $2`, and bound as a double
-    precision it would be compared inexactly with a numeric column.
-    """
-    if value is None:
-        return None
-    if isinstance(value, list) and not any(isinstance(item, dict) for item in value):
-        return _array(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _array(values: list[Any]) -> str:
-    return "{" + ",".join(_array(item) if isinstance(item, list) else _element(item) for item in values) + "}"
-
-
-def _element(value: Any) -> str:
-    if not isinstance(value, str):
-        return "NULL" if value is None else json.dumps(value)
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _verdict_lines(data: dict[str, Any]) -> list[str]:
-    lines = ["Allowed as a read." if data["allowed"] else f"Not allowed ({data['code']}): {data['message']}"]
+def _lines(data: dict[str, Any]) -> list[str]:
+    lines = [_answer(data)]
     if data.get("hint"):
         lines.append(f"Hint: {data['hint']}")
-    lines += [f"{name}: {', '.join(data[name])}" for name in ("kinds", "relations", "functions") if data[name]]
+    if data.get("why"):
+        lines.append(data["why"])
+    names = ("kinds", "targets", "relations", "functions")
+    lines += [f"{name}: {', '.join(data[name])}" for name in names if data.get(name)]
     if "planner_error" in data:
         lines.append(f"PostgreSQL cannot plan it: {data['planner_error']}")
     if "planner_hint" in data:
@@ -212,3 +174,13 @@ def _verdict_lines(data: dict[str, Any]) -> list[str]:
     if "estimated_cost" in data:
         lines.append(f"Estimated cost {data['estimated_cost']:,.2f}, about {data['estimated_rows']:,} rows")
     return lines
+
+
+def _answer(data: dict[str, Any]) -> str:
+    if not data["allowed"]:
+        return f"Not allowed ({data['code']}): {data['message']}"
+    by = f" by {data['rule']}" if "rule" in data else ""
+    if data["tier"] == "read":
+        return f"Allowed as a read{by}."
+    need = f"confirm_name={data['confirm_name']}" if data["tier"] == "typed" else "confirm=true"
+    return f"Allowed{by}: {data['command']} needs a person's yes (tier {data['tier']}, {need})."

@@ -83,7 +83,7 @@ def test_unknown_functions_are_refused() -> None:
 def test_defects_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     """A defect of the guard's own is a refusal, not an exception and not a pass."""
 
-    def broken(sql: str) -> None:
+    def broken(sql: str, writes: bool, unsafe: frozenset[str]) -> None:
         raise KeyError(sql)
 
     monkeypatch.setattr(parse, "read", broken)

@@ -1,4 +1,4 @@
-"""The guard's rules: what a read must not contain. One rule a file; the tuples are the order they are applied in."""
+"""The guard's rules: what a statement must not contain. One rule a file; the tuples have them in order."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pgwarden.guard.rules import (
     system_relations,
     treat,
     tree_calls,
+    tree_changes,
     tree_nodes,
     tree_relations,
     tree_root,
@@ -31,4 +32,6 @@ TOKEN_RULES = (
     repetition.check,
     runaway.check,
 )
-TREE_RULES = (tree_root.check, tree_nodes.check, tree_calls.check, tree_relations.check)
+DEFINITION_RULES = (row_lock.check, treat.check, operator_schema.check, system_relations.check, attributes.check)
+"""What holds for definitions too, whose expressions a grammar of their own finds."""
+TREE_RULES = (tree_root.check, tree_nodes.check, tree_calls.check, tree_relations.check, tree_changes.check)

@@ -6,6 +6,7 @@ may bear one; it is told by what follows it.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final
 
 from pgwarden.guard.keywords import words
@@ -16,18 +17,26 @@ from pgwarden.guard.stream import Stream
 VERBS: Final = frozenset({"insert", "update", "delete", "merge"})
 
 
-def check(stream: Stream, _: Names) -> None:
-    """Refuse statements within the statement that change rows."""
-    if verb := find(stream):
+def check(stream: Stream, names: Names) -> None:
+    """Refuse statements within the statement that change rows, where they are not known to."""
+    verb = find(stream, names.syntax)
+    if verb and names.changes:
         raise Refused(
-            "not_a_read", f"The statement contains {verb.upper()}; only reads run here.", "Read the rows with SELECT."
+            "not_understood", f"{verb.upper()} stands where it cannot.", "Put it into the WITH list at the start."
+        )
+    if verb:
+        raise Refused(
+            "not_a_read",
+            f"The statement contains {verb.upper()}, where only reads can stand.",
+            "Read the rows with SELECT; what changes rows stands first, or in the WITH list at the start.",
         )
 
 
-def find(stream: Stream) -> str:
-    """Return the first verb that changes rows, or nothing."""
+def find(stream: Stream, known: Container[int] = ()) -> str:
+    """Return the first verb that changes rows, or nothing; one at a known index does not count."""
     for index, word in enumerate(stream.words[1 : stream.size], 1):
-        if word in VERBS and stream.marks[index - 1] in ("(", ")") and _starts_statement(stream, index):
+        stands = word in VERBS and stream.marks[index - 1] in ("(", ")") and index not in known
+        if stands and _starts_statement(stream, index):
             return word
     return ""
 

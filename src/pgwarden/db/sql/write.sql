@@ -1,0 +1,16 @@
+-- name: write_effects
+-- Rows (oid, schema, name, inserted, updated, deleted): the rows of users' tables that this session has changed and not
+-- yet reported. What was changed between two askings in one transaction is the difference: triggers, rules, cascades and
+-- WITH queries count too, of which the command's tag knows nothing.
+select t.oid, n.nspname, t.relname, t.inserted, t.updated, t.deleted
+from (select c.oid, c.relname, c.relnamespace,
+             pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) as inserted,
+             pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) as updated,
+             pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) as deleted
+      from pg_catalog.pg_class c where c.relkind = 'r' and c.oid >= 16384) t
+join pg_catalog.pg_namespace n on n.oid = t.relnamespace
+where t.inserted + t.updated + t.deleted > 0
+
+-- name: write_position
+-- One row: the position in the log behind everything that was committed, in bytes.
+select (pg_catalog.pg_current_wal_insert_lsn() - '0/0')::text

@@ -1,0 +1,1 @@
+"""How masks are applied to a judged statement; `guard.masks` is the way in."""

@@ -1,0 +1,232 @@
+"""What a call may do: the guard's and the policy's judgement of it, and the tier that follows."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from pgwarden.catalogue import SqlUse, Tier, ToolSpec
+from pgwarden.errors import ArgumentError, GuardError, PolicyError, WardenError
+from pgwarden.policy import Decision, Policy, decide_statement
+from pgwarden.policy.objects import Relation, Use
+from pgwarden.settings import LimitSettings
+
+if TYPE_CHECKING:
+    from pgwarden.db import Database
+    from pgwarden.db.objects import Bound
+    from pgwarden.guard.absent import Absence
+    from pgwarden.guard.catalog import Catalog
+    from pgwarden.guard.verdict import Change, Verdict
+    from pgwarden.record import Record
+
+log = logging.getLogger(__name__)
+
+_LONG_SQL = 4_000
+"""Characters from which on a statement is judged in a thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The judgement of one call.
+
+    Attributes:
+        tier: What it needs before it runs.
+        changes: Whether it will change something that stays.
+        name: What a yes is about: for Tier.TYPED what has to be typed.
+        verdict: The guard's verdict on the argument `sql`.
+        decision: The policy's on the same.
+        hidden: Relations that are absent for the caller.
+        absence: Which names of the statement were replaced, because what they name is hidden.
+    """
+
+    tier: Tier
+    changes: bool = False
+    name: str = ""
+    verdict: Verdict | None = None
+    decision: Decision | None = None
+    hidden: frozenset[Relation] = frozenset()
+    absence: Absence | None = None
+
+    @contextmanager
+    def absences(self) -> Iterator[None]:
+        """Put the caller's names back into errors that leave this block."""
+        try:
+            yield
+        except WardenError as exc:
+            if self.absence is not None:
+                _restore(exc, self.absence)
+            raise
+
+
+class Judge:
+    """Judges calls under one policy."""
+
+    def __init__(self, policy: Policy, limits: LimitSettings) -> None:
+        """Take the policy and the limits of what the planner may expect."""
+        self._policy = policy
+        self._limits = limits
+
+    async def __call__(self, record: Record, spec: ToolSpec, values: dict[str, Any], database: Database) -> Judged:
+        """Judge a call. `values["sql"]` is replaced where it names what is hidden.
+
+        Args:
+            record: Gets the statement's kinds and tier.
+            spec: The tool.
+            values: Its arguments.
+            database: Where it will run.
+
+        Raises:
+            ArgumentError: The statement is empty.
+            GuardError: The guard refuses it.
+            PolicyError: The policy does, or the planner expects more than the limits allow.
+            DatabaseError: The catalog cannot be read.
+        """
+        bound = await database.bound()
+        hidden = bound.objects.hidden if bound else frozenset()
+        if spec.sql is None:
+            typed = str(values[spec.typed]) if spec.typed else ""
+            return Judged(spec.tier, spec.tier is not Tier.READ, typed, hidden=hidden)
+        if not values["sql"].strip():
+            raise ArgumentError("sql is empty.", hint="Give one SQL statement.")
+        judged = await self._statement(record, spec, values, database, bound)
+        if spec.sql is not SqlUse.JUDGE:
+            await self._estimate(judged.verdict, database)
+        return replace(judged, hidden=hidden)
+
+    async def _statement(
+        self, record: Record, spec: ToolSpec, values: dict[str, Any], database: Database, bound: Bound | None
+    ) -> Judged:
+        catalog = await database.catalog()
+        verdict, decision = await self._verdict(values["sql"], catalog, spec, bound)
+        record.kinds = verdict.kinds
+        absence, hidden = None, set[Relation]()
+        while decision is not None and decision.hidden is not None and decision.hidden not in hidden:
+            hidden.add(decision.hidden)
+            absence = _absent(values["sql"], verdict, hidden, catalog)
+            verdict, decision = await self._verdict(absence.text, catalog, spec, bound)
+        if absence is not None:
+            values["sql"] = absence.text
+            verdict = replace(verdict, relations=tuple(_put_back(name, absence) for name in verdict.relations))
+        if spec.sql is SqlUse.JUDGE:
+            return Judged(Tier.READ, verdict=verdict, decision=decision, absence=absence)
+        if decision is None:
+            raise _refused(verdict)
+        if not decision.allowed:
+            raise PolicyError(
+                f"The policy does not allow this statement: {decision.rule}.",
+                hint=decision.hint or None,
+                details={"kinds": list(verdict.kinds)},
+            )
+        record.tier = verdict.tier
+        change = verdict.change
+        if change is None:
+            return Judged(Tier.READ, verdict=verdict, decision=decision, absence=absence)
+        name = change.typed_name or ", ".join(target.name for target in change.targets)
+        dry = bool(values.get("dry_run"))
+        tier = _dry_tier(change) if dry else Tier(change.tier)
+        return Judged(tier, not dry, name, verdict, decision, absence=absence)
+
+    async def _verdict(
+        self, sql: str, catalog: Catalog, spec: ToolSpec, bound: Bound | None
+    ) -> tuple[Verdict, Decision | None]:
+        """Return the guard's verdict, and the policy's decision on what the guard accepts."""
+        from pgwarden.guard import judge
+
+        def run() -> Verdict:
+            return judge(
+                sql,
+                catalog,
+                self._policy.functions_allowed,
+                writes=spec.sql is not SqlUse.READ,
+                unsafe=self._policy.unsafe,
+                shields=bound.shields if bound else None,
+            )
+
+        # A long text may take the parser a while, in which other calls and cancellations must not wait.
+        verdict = await asyncio.to_thread(run) if len(sql) > _LONG_SQL else run()
+        if verdict.fault:
+            log.error("the guard failed on a statement, and refused it: %s", verdict.fault)
+        return verdict, self._decide(verdict, bound) if verdict.accepted else None
+
+    def _decide(self, verdict: Verdict, bound: Bound | None) -> Decision:
+        change = verdict.change
+        return decide_statement(
+            self._policy,
+            kinds=verdict.kinds,
+            command=verdict.command,
+            object_class=change.object_class if change else "rows",
+            unsafe=change.unsafe if change else "",
+            uses=[Use(use.operation, use.relation.schema, use.relation.name) for use in verdict.uses],
+            objects=bound.objects if bound else None,
+            targets=[(target.kind, target.name) for target in change.targets] if change else (),
+            sweeps=[(target.kind, target.name) for target in change.sweeps] if change else (),
+            cascade=change.cascade if change else False,
+        )
+
+    async def _estimate(self, verdict: Verdict | None, database: Database) -> None:
+        """Refuse what the planner expects to be larger than allowed; asks it only where there is such a limit.
+
+        Raises:
+            PolicyError: It is, with the code `too_expensive`.
+        """
+        limits = self._limits
+        if not (limits.max_estimated_rows or limits.max_estimated_cost) or verdict is None:
+            return
+        if verdict.form != "select" and not (verdict.change and verdict.change.object_class == "rows"):
+            return
+        params = None if verdict.parameters else ()
+        timeout = limits.statement_timeout
+        rows, cost = await database.estimate(verdict.plannable, params, masking=verdict.masking, timeout_s=timeout)
+        for what, found, most in (
+            ("rows", rows, limits.max_estimated_rows),
+            ("cost", cost, limits.max_estimated_cost),
+        ):
+            if most and found > most:
+                raise PolicyError(
+                    f"The planner expects {what} of about {found:,.0f}; {most:,.0f} is allowed.",
+                    code="too_expensive",
+                    hint="Add conditions, or read an aggregate.",
+                    details={f"estimated_{what}": found, "limit": most},
+                )
+
+
+def _dry_tier(change: Change) -> Tier:
+    """Return what a dry run needs: a yes where it locks out others, or rewrites a table, before it is rolled back."""
+    return Tier.READ if change.object_class in ("rows", "session") else Tier.CONFIRM
+
+
+def _refused(verdict: Verdict) -> GuardError:
+    kinds = {"kinds": list(verdict.kinds)} if verdict.kinds else {}
+    return GuardError(verdict.message, hint=verdict.hint, code=verdict.code, details=kinds)
+
+
+def _absent(sql: str, verdict: Verdict, hidden: Collection[Relation], catalog: Catalog) -> Absence:
+    """Return the statement without the names of hidden relations.
+
+    Raises:
+        PolicyError: It would create something of that name.
+    """
+    from pgwarden.guard.absent import without
+    from pgwarden.guard.parsed import Name
+
+    if any(use.operation == "CREATE" for use in verdict.uses):
+        raise PolicyError("The policy does not allow this statement: nothing may be created under such a name.")
+    return without(sql, {Name(*each) for each in hidden}, catalog)
+
+
+def _restore(exc: WardenError, absence: Absence) -> None:
+    exc.message = _put_back(exc.message, absence)
+    exc.hint = _put_back(exc.hint, absence) if exc.hint else exc.hint
+    exc.details = {key: _put_back(v, absence) if isinstance(v, str) else v for key, v in exc.details.items()}
+
+
+def _put_back(text: str, absence: Absence) -> str:
+    for name, written in absence.names.items():
+        # A name may hold what is special in a replacement.
+        text = written.join(re.split(rf"(?<![\w$]){re.escape(name)}(?![\w$])", text))
+    return text

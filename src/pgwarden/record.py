@@ -1,0 +1,95 @@
+"""What the audit log says of one call, filled in as the call proceeds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from pgwarden.errors import ArgumentError, GuardError, PolicyError, WardenError
+from pgwarden.format import dumps
+
+_ARGUMENTS = 32
+"""Arguments of a call in its line at most; no tool has as many."""
+_CHARS = 4_000
+"""Characters of one of them."""
+_NAME_CHARS = 128
+
+
+@dataclass(slots=True)
+class Record:
+    """One call.
+
+    Attributes:
+        tool: What was called.
+        arguments: As given, from the first page of a result on.
+        literals: Whether literals of SQL may stay in the line.
+        tier: What the call needed: the tool's, or the statement's own.
+        kinds: Statement types by effect.
+        consent: How a yes was given: "argument", "person"; None: none was needed, or none was given.
+        outcome: "started" (a change that is about to run), "allowed", "asked", "denied", "failed" or "cancelled".
+        code: The error's code.
+        rows: Rows shown.
+        affected: Rows changed.
+        note: What became of a change whose call was cancelled.
+        changed: Whether it came to a change that was about to run.
+    """
+
+    tool: str
+    arguments: Mapping[str, Any]
+    literals: bool = True
+    tier: str | None = None
+    kinds: tuple[str, ...] = ()
+    consent: str | None = None
+    outcome: str = "cancelled"
+    code: str | None = None
+    rows: int | None = None
+    affected: int | None = None
+    changed: bool = False
+    note: str | None = None
+    started: float = field(default_factory=time.perf_counter)
+
+    def fail(self, exc: WardenError) -> None:
+        """Note why the call was refused, or what failed."""
+        denied = isinstance(exc, PolicyError | GuardError | ArgumentError)
+        self.outcome, self.code = "denied" if denied else "failed", exc.error_code
+
+    def line(self, caller: str, token_id: str = "") -> dict[str, Any]:
+        """Return what the log keeps: who, what, how it ended; never a value of a parameter, never a password."""
+        record = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "caller": caller,
+            "token": token_id or None,
+            "tool": self.tool[:_NAME_CHARS],
+            "tier": self.tier,
+            "arguments": {
+                name[:_NAME_CHARS]: self._redacted(name, value)
+                for name, value in islice(self.arguments.items(), _ARGUMENTS)
+            },
+            "kinds": list(self.kinds),
+            "consent": self.consent,
+            "outcome": self.outcome,
+            "code": self.code,
+            "rows": self.rows,
+            "affected": self.affected,
+            "note": self.note,
+            "ms": None if self.outcome == "started" else round((time.perf_counter() - self.started) * 1000, 2),
+        }
+        return {name: value for name, value in record.items() if value not in (None, [], {})}
+
+    def _redacted(self, name: str, value: Any) -> Any:
+        """Return an argument without data: values of parameters are no description of the call."""
+        if name == "params":
+            return f"{len(value)} values" if isinstance(value, list) else "not a list"
+        if name == "sql" and isinstance(value, str):
+            from pgwarden.guard.redact import redact_sql
+
+            value = redact_sql(value, literals=self.literals)
+        if isinstance(value, str) and len(value) > _CHARS:
+            return f"{value[:_CHARS]}…[{len(value)} characters]"
+        if isinstance(value, str | int | float | bool) or value is None:
+            return value
+        return dumps(value)[:_CHARS]

@@ -1,0 +1,1 @@
+"""The guard on definitions: its corpus, and PostgreSQL's own parser as a second opinion."""
