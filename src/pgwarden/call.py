@@ -38,7 +38,7 @@ from pgwarden.rate import RateLimit
 from pgwarden.record import Record
 from pgwarden.rendering import render_document, render_table, table_blocks
 from pgwarden.resources import RESOURCES, ResourceSpec, Surroundings
-from pgwarden.results import Result, Rows
+from pgwarden.results import Plan, Result, Rows
 from pgwarden.settings import LimitSettings, PolicySettings, StateSettings
 from pgwarden.toolsets import Toolset, Toolsets
 
@@ -254,15 +254,19 @@ class CallPath:
         Raises:
             ConsentError: There is none; nothing has been done.
         """
-        plan = spec.plan
-        assert plan is not None
+        make = spec.plan
+        assert make is not None
+
+        async def plan() -> Plan:
+            return judged.restored(await make(context, **values))
+
         with judged.absences():
             requirement = consent.Requirement(
                 tool=spec.name,
                 arguments=values,
                 tier=judged.tier.value,
                 name=judged.name,
-                plan=lambda: plan(context, **values),
+                plan=plan,
             )
             evidence = await consent.obtain(self._consents.consent, requirement, said, asker)
         return evidence.how

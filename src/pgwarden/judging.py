@@ -14,6 +14,7 @@ from pgwarden.catalogue import SqlUse, Tier, ToolSpec
 from pgwarden.errors import ArgumentError, GuardError, PolicyError, WardenError
 from pgwarden.policy import Decision, Policy, decide_statement
 from pgwarden.policy.objects import Relation, Use
+from pgwarden.results import Plan
 from pgwarden.settings import LimitSettings
 
 if TYPE_CHECKING:
@@ -59,8 +60,15 @@ class Judged:
             yield
         except WardenError as exc:
             if self.absence is not None:
-                _restore(exc, self.absence)
+                exc.message, exc.hint = _put_back(exc.message, self.absence), _put_back(exc.hint, self.absence)
+                exc.details = _put_back(exc.details, self.absence)
             raise
+
+    def restored(self, plan: Plan) -> Plan:
+        """Return a plan with the caller's names put back."""
+        if self.absence is None:
+            return plan
+        return Plan(_put_back(plan.text, self.absence), _put_back(plan.data, self.absence))
 
 
 class Judge:
@@ -127,6 +135,7 @@ class Judge:
         if change is None:
             return Judged(Tier.READ, verdict=verdict, decision=decision, absence=absence)
         name = change.typed_name or ", ".join(target.name for target in change.targets)
+        name = _put_back(name, absence) if absence else name
         dry = bool(values.get("dry_run"))
         tier = _dry_tier(change) if dry else Tier(change.tier)
         return Judged(tier, not dry, name, verdict, decision, absence=absence)
@@ -219,14 +228,15 @@ def _absent(sql: str, verdict: Verdict, hidden: Collection[Relation], catalog: C
     return without(sql, {Name(*each) for each in hidden}, catalog)
 
 
-def _restore(exc: WardenError, absence: Absence) -> None:
-    exc.message = _put_back(exc.message, absence)
-    exc.hint = _put_back(exc.hint, absence) if exc.hint else exc.hint
-    exc.details = {key: _put_back(v, absence) if isinstance(v, str) else v for key, v in exc.details.items()}
-
-
-def _put_back(text: str, absence: Absence) -> str:
-    for name, written in absence.names.items():
-        # A name may hold what is special in a replacement.
-        text = written.join(re.split(rf"(?<![\w$]){re.escape(name)}(?![\w$])", text))
-    return text
+def _put_back(value: Any, absence: Absence) -> Any:
+    """Return a text, or what holds texts, with the caller's names in place of those that stand for them."""
+    if isinstance(value, str):
+        for name, written in absence.names.items():
+            # A name may hold what is special in a replacement.
+            value = written.join(re.split(rf"(?<![\w$]){re.escape(name)}(?![\w$])", value))
+        return value
+    if isinstance(value, dict):
+        return {key: _put_back(each, absence) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_put_back(each, absence) for each in value]
+    return value
