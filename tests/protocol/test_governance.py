@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 import psycopg
 import pytest
 from mcp import Client
-from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
+from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 
 from fix_server import Opener
+from pgwarden import tokens
 from pgwarden.policy.profiles import SQL_PROFILES
 
 pytestmark = pytest.mark.anyio
@@ -186,6 +188,38 @@ class Person:
         return ElicitResult.model_validate({"action": self.action, "content": content})
 
 
+class Agreeing:
+    """Somebody who says yes to everything, and types what the form's message names."""
+
+    def __init__(self) -> None:
+        self.typed = ""
+
+    async def __call__(self, context: Any, params: ElicitRequestParams) -> ElicitResult:
+        assert isinstance(params, ElicitRequestFormParams)
+        content = {"confirm_name": self.typed} if "confirm_name" in params.requested_schema["properties"] else {}
+        return ElicitResult(action="accept", content=content or {"confirm": True})
+
+
+@pytest.mark.parametrize("asks", [True, False], ids=["client asks", "client cannot ask"])
+@pytest.mark.parametrize("profile", ["analyst", "developer", "admin"])
+async def test_profiles_by_types_over_stdio(
+    profile: str, asks: bool, shop: str, over_stdio: Opener, governance: Callable[[str], str]
+) -> None:
+    """The table again, with the real program and a client that can ask a person, or not."""
+    person = Agreeing() if asks else None
+    variables = {"PGWARDEN_PROFILE": profile, "PGWARDEN_GOVERNANCE": governance(GOVERNANCE)}
+    async with over_stdio(shop, person=person, **variables) as client:
+        for kind, (sql, consent, effect) in STATEMENTS.items():
+            granted = kind in SQL_PROFILES[profile]
+            if person is not None:
+                person.typed = str(consent.get("confirm_name", ""))
+            # Where a person is asked, the arguments need not say anything.
+            result = await execute(client, sql, **({} if asks else consent))
+            assert code(result) == ("" if granted else "not_allowed"), (kind, text(result))
+            if effect:
+                assert tell(shop, effect) is granted, kind
+
+
 @pytest.mark.parametrize(
     ("person", "done"),
     [
@@ -223,6 +257,48 @@ async def test_over_stdio_without_a_person(shop: str, over_stdio: Opener) -> Non
         done = await execute(client, "DELETE FROM items WHERE id > 1", **error["details"]["send"])
         assert "DELETE 2" in text(done)
     assert tell(shop, "SELECT count(*) = 1 FROM items")
+
+
+async def test_limits_of_what_the_planner_expects(shop: str, in_memory: Opener) -> None:
+    """A statement that is expected to be too large does not run."""
+    run(shop, "INSERT INTO log SELECT 'x' || i FROM generate_series(1, 5000) i; ANALYZE log")
+    async with in_memory(shop, PGWARDEN_PROFILE="developer", PGWARDEN_MAX_ESTIMATED_ROWS="1000") as client:
+        for sql in ("SELECT * FROM log", "SELECT * FROM log WHERE line <> $1", "DELETE FROM log WHERE line > 'a'"):
+            params = ["y"] if "$1" in sql else None
+            assert code(await execute(client, sql, params=params, confirm=True)) == "too_expensive", sql
+        assert not (await execute(client, "SELECT count(*) FROM items")).is_error
+    async with in_memory(shop, PGWARDEN_MAX_ESTIMATED_COST="20", PGWARDEN_MAX_ESTIMATED_ROWS="0") as client:
+        result = await client.call_tool("run_query", {"sql": "SELECT * FROM log a, log b"})
+        assert isinstance(result, CallToolResult)
+        assert code(result) == "too_expensive"
+    assert tell(shop, "SELECT count(*) = 5000 FROM log")
+
+
+async def test_a_cap_on_affected_rows(shop: str, in_memory: Opener) -> None:
+    """A change of more rows than allowed is rolled back."""
+    async with in_memory(shop, PGWARDEN_PROFILE="developer", PGWARDEN_MAX_AFFECTED_ROWS="2") as client:
+        refused = await execute(client, "UPDATE items SET name = 'x' WHERE id < 9", confirm=True)
+        assert code(refused) == "too_many_rows"
+        assert "UPDATE 2" in text(await execute(client, "UPDATE items SET name = 'x' WHERE id < 3", confirm=True))
+    assert tell(shop, "SELECT count(*) = 2 FROM items WHERE name = 'x'")
+
+
+async def test_a_token_bounds_every_call(
+    shop: str, in_memory: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tool beyond the token's scopes is not listed, and a call of it names what is missing."""
+    token = tokens.create(tokens.key_file(tmp_path / "home"), ["database:read"], "reporter", 1, time.time())
+    async with in_memory(shop, PGWARDEN_PROFILE="admin", PGWARDEN_TOKEN=token) as client:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+        assert "run_query" in names
+        assert "execute_sql" not in names
+        refused = await execute(client, "DELETE FROM items WHERE id = 1", confirm=True)
+        assert code(refused) == "scope_missing"
+        assert "database:write" in text(refused)
+        assert not (await client.call_tool("run_query", {"sql": "SELECT 1"})).is_error
+    log = (tmp_path / "home" / "audit.jsonl").read_text()
+    assert token not in log
+    assert '"caller":"reporter"' in log
 
 
 RULES = """
