@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,11 +60,12 @@ async def test_the_default_list_is_small_and_closed(over_stdio: Callable[..., An
 
 
 async def test_a_query(over_stdio: Callable[..., Any], shop: str, plain_role_url: str) -> None:
-    """A table, and one line that says how much of it there is."""
+    """A table inside its fence, and one line that says how much of it there is."""
     async with over_stdio(plain_role_url) as client:
         result = await client.call_tool("run_query", {"sql": "SELECT id, name FROM item WHERE id <= $1", "params": [2]})
     assert not result.is_error
-    assert text(result).startswith("id|name\n-|-\n1|item 1\n2|item 2\n(2 rows")
+    table = r"<data-(\w+)>\nid\|name\n-\|-\n1\|item 1\n2\|item 2\n</data-\1>\n\(2 rows\)"
+    assert re.fullmatch(table, text(result))
 
 
 async def test_pages(over_stdio: Callable[..., Any], shop: str, plain_role_url: str) -> None:
