@@ -94,17 +94,16 @@ class Judge:
             PolicyError: The policy does, or the planner expects more than the limits allow.
             DatabaseError: The catalog cannot be read.
         """
-        bound = await database.bound()
-        hidden = bound.objects.hidden if bound else frozenset()
         if spec.sql is None:
-            typed = str(values[spec.typed]) if spec.typed else ""
-            return Judged(spec.tier, spec.tier is not Tier.READ, typed, hidden=hidden)
+            # What it asks the database is veiled there.
+            return Judged(spec.tier, spec.tier is not Tier.READ, str(values[spec.typed]) if spec.typed else "")
         if not values["sql"].strip():
             raise ArgumentError("sql is empty.", hint="Give one SQL statement.")
+        bound = await database.bound()
         judged = await self._statement(record, spec, values, database, bound)
         if spec.sql is not SqlUse.JUDGE:
             await self._estimate(judged.verdict, database)
-        return replace(judged, hidden=hidden)
+        return replace(judged, hidden=bound.objects.hidden) if bound else judged
 
     async def _statement(
         self, record: Record, spec: ToolSpec, values: dict[str, Any], database: Database, bound: Bound | None
