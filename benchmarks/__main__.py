@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import cancel, caps, concurrency, guard, introspection, listing, read, startup
+from benchmarks import cancel, caps, concurrency, governance, guard, introspection, listing, read, startup
 
 BENCHMARKS = {
     "read": read.main,
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "introspection": introspection.main,
     "cancel": cancel.main,
     "guard": guard.main,
+    "governance": governance.main,
 }
 
 

@@ -1,4 +1,4 @@
-"""Writes the parts of the documents that follow from the code: the README's tables, .env.example, the policy's keys.
+"""Writes the parts of the documents that follow from the code: tables, lists, .env.example, the policy's keys.
 
 Run without arguments to write them; with --check to fail where one is stale.
 """
@@ -65,6 +65,13 @@ def _keys(path: str, field: Any) -> list[tuple[str, str]]:
     return found
 
 
+def decisions() -> str:
+    """The list of docs/decisions, by number."""
+    notes = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    titles = [(path.name, path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")) for path in notes]
+    return "\n".join(f"- [{title}]({name})" for name, title in titles)
+
+
 def env_example() -> str:
     """The text of .env.example: every setting with its default, commented out."""
     head = "# Every setting with its default. Use a copy of this file with: pgwarden --env-file FILE\n"
@@ -92,10 +99,11 @@ def _first_sentence(text: str) -> str:
 
 def documents() -> dict[Path, str]:
     """Every generated document as it should be."""
-    governance = ROOT / "docs" / "governance.md"
+    governance, notes = ROOT / "docs" / "governance.md", ROOT / "docs" / "decisions" / "README.md"
     return {
         ROOT / "README.md": _filled(ROOT / "README.md", tools=tools_table(), settings=settings_table()),
         governance: _filled(governance, keys=keys_table()),
+        notes: _filled(notes, decisions=decisions()),
         ROOT / ".env.example": env_example(),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from pgwarden import policy, settings
+from pgwarden.cli import _parser
 from pgwarden.policy.profiles import SQL_PROFILES
 from pgwarden.tools import CATEGORIES
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
+FOLDERS = ("docs", "docs/decisions", "benchmarks", "examples")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).glob("*.md"))])
 
 
 def test_generated_parts_are_fresh() -> None:
@@ -31,6 +34,25 @@ def test_links_lead_somewhere(path: Path) -> None:
     """Every relative link names a file that is there."""
     for target in re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8")):
         assert "://" in target or (path.parent / target).exists(), target
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    """A reader finds every document by following links."""
+    found, open_ = set[Path](), [ROOT / "README.md"]
+    while open_:
+        path = open_.pop()
+        found.add(path)
+        targets = re.findall(r"\]\(([^)#\s:]+\.md)", path.read_text(encoding="utf-8"))
+        open_ += {(path.parent / target).resolve() for target in targets} - found
+    assert set(DOCUMENTS) - found == set()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_that_are_shown_exist(path: Path) -> None:
+    """Every `pgwarden` command that a document shows is one that the program understands."""
+    for line in re.findall(r"^\$ (?:\w+=\S+ )*pgwarden (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE):
+        words = shlex.split(re.split(r"\s[|>#]", line)[0])
+        assert _parser().parse_args(words).run, line
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -23,6 +23,7 @@ from pgwarden.context import Context
 from pgwarden.errors import (
     ArgumentError,
     AuditError,
+    ConsentError,
     InternalError,
     NotFoundError,
     UnknownToolError,
@@ -138,9 +139,10 @@ class CallPath:
             NotFoundError: There is none of this address for this caller.
             WardenError: It cannot be read.
         """
-        record = Record("resources/read", {"uri": uri})
+        record = Record("resources/read", {"uri": uri}, self._literals, known=("uri",))
         async with self._recorded(record):
             self._rate.take(self._caller.name)
+            self._caller.scopes.require_valid()
             spec = next((spec for spec in self.resources() if spec.uri == uri), None)
             if spec is None:
                 raise NotFoundError(f"There is no resource {uri[:128]!r}.", hint="resources/list shows them.")
@@ -205,7 +207,7 @@ class CallPath:
     async def _answer(self, record: Record, name: str, given: Mapping[str, Any], asker: consent.Asker | None) -> Answer:
         self._rate.take(self._caller.name)
         spec = self._find(name)
-        record.tier = spec.tier.value
+        record.tier, record.known = spec.tier.value, spec.argument_names
         self._caller.scopes.require(spec.scope)
         page, given = self._resume(spec, given)
         record.arguments = given
@@ -213,14 +215,20 @@ class CallPath:
         said = consent.Given(values.pop("confirm", False), values.pop("confirm_name", ""))
         form = values.pop("format", "markdown")
         database = await self._database()
+        asked = dict(values)
         judged = await self._judge(record, spec, values, database)
         context = self._context(spec, values, database, judged, page)
         if judged.tier is not Tier.READ:
             record.consent = await self._obtain(spec, values, context, judged, said, asker)
+        if record.consent == "person":
+            # People take minutes; what names meant when they were asked need not be what they mean now.
+            values = asked
+            judged = _as_agreed(judged, await self._judge(record, spec, values, database))
+            context = self._context(spec, values, database, judged, page)
         if judged.changes:
             self._announce(record)
         with judged.absences():
-            result = await spec.function(context, **values)
+            result = judged.answered(await spec.function(context, **values))
         return self._render(record, spec, given, result, form)
 
     def _find(self, name: str) -> ToolSpec:
@@ -324,6 +332,28 @@ class CallPath:
 
     def _append(self, record: Record, *, durable: bool) -> None:
         self._audit.append(record.line(self._caller.name, self._caller.scopes.token_id), durable=durable)
+
+
+def _as_agreed(agreed: Judged, now: Judged) -> Judged:
+    """Return the judgement of now, where it is about what the person has agreed to.
+
+    Raises:
+        ConsentError: It is not.
+    """
+    if (now.tier, now.name, _meant(now)) != (agreed.tier, agreed.name, _meant(agreed)):
+        raise ConsentError(
+            "The database has changed while the person was asked, and the call would do something else now; "
+            "nothing has been done.",
+            code="confirmation_expired",
+            hint="Repeat the call; the person will be asked about what it would do now.",
+        )
+    return now
+
+
+def _meant(judged: Judged) -> object:
+    """Return what the names of a statement stand for."""
+    verdict = judged.verdict
+    return verdict and (verdict.kinds, verdict.uses, verdict.change and verdict.change.targets)
 
 
 def _validate(spec: ToolSpec, given: Mapping[str, Any]) -> dict[str, Any]:

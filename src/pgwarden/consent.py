@@ -317,7 +317,7 @@ def _message(requirement: Requirement, plan: Plan) -> list[str]:
     call = [
         line
         for key, value in requirement.arguments.items()
-        if value not in (None, "", False, [], {})
+        if value is not None and value is not False and value not in ("", [], {})
         for line in _quoted(f"{key}: {_written(value)}", _ARGUMENT_CHARS)
     ]
     allow = (

@@ -36,7 +36,11 @@ def load_policy(settings: Settings, governance: Path | None = None) -> tuple[Pol
     try:
         text = path.read_text(encoding="utf-8") if path else None
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"The policy file {path} cannot be read: {exc}.") from None
+        why = exc.strerror if isinstance(exc, OSError) else "it is not a text in UTF-8"
+        raise ConfigError(
+            f"The policy file {path} cannot be read: {why}.",
+            hint="PGWARDEN_GOVERNANCE, or --governance, takes the path of a YAML file.",
+        ) from None
     tools = {spec.name: category.name for category in CATEGORIES for spec in category.tools}
     return policy.load(settings.policy, settings.limits, text, tools)
 

@@ -14,7 +14,7 @@ from pgwarden.catalogue import SqlUse, Tier, ToolSpec
 from pgwarden.errors import ArgumentError, GuardError, PolicyError, WardenError
 from pgwarden.policy import Decision, Policy, decide_statement
 from pgwarden.policy.objects import Relation, Use
-from pgwarden.results import Plan
+from pgwarden.results import Ack, Plan, Report, Result
 from pgwarden.settings import LimitSettings
 
 if TYPE_CHECKING:
@@ -25,10 +25,41 @@ if TYPE_CHECKING:
     from pgwarden.guard.verdict import Change, Verdict
     from pgwarden.record import Record
 
+    _Opinion = tuple[Verdict, Decision | None]
+    """The guard's, and the policy's on what the guard accepts."""
+
 log = logging.getLogger(__name__)
 
+_DML = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
+_KEEPS_ROWS = frozenset({"CREATE TABLE", "CREATE MATERIALIZED VIEW"})
+"""Commands that run a query, where they have one, and keep its rows."""
 _LONG_SQL = 4_000
 """Characters from which on a statement is judged in a thread."""
+_REMEMBERED = 256
+"""Judgements that are kept; of statements that are not long."""
+
+
+class _Memory:
+    """Judgements of statements under one state of the database.
+
+    The snapshots stand for what is in them: the same object is given as long as nothing changed.
+    """
+
+    def __init__(self) -> None:
+        self._state: tuple[Catalog | None, Bound | None] = (None, None)
+        self._kept: dict[tuple[str, bool], _Opinion] = {}
+
+    def get(self, key: tuple[str, bool], catalog: Catalog, bound: Bound | None) -> _Opinion | None:
+        """Return what is kept; that of another state is forgotten, and its snapshots with it."""
+        if self._state[0] is not catalog or self._state[1] is not bound:
+            self._state, self._kept = (catalog, bound), {}
+        return self._kept.get(key)
+
+    def put(self, key: tuple[str, bool], opinion: _Opinion) -> None:
+        """Keep a judgement under the state that `get` was last asked for."""
+        if len(self._kept) >= _REMEMBERED:
+            del self._kept[next(iter(self._kept))]
+        self._kept[key] = opinion
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +101,15 @@ class Judged:
             return plan
         return Plan(_put_back(plan.text, self.absence), _put_back(plan.data, self.absence))
 
+    def answered(self, result: Result) -> Result:
+        """Return a result with the caller's names put back into what the server said beside the rows."""
+        if self.absence is None or isinstance(result, Report):
+            return result
+        result.said = tuple(_put_back(result.said, self.absence))
+        if isinstance(result, Ack):
+            result.text, result.data = _put_back(result.text, self.absence), _put_back(result.data, self.absence)
+        return result
+
 
 class Judge:
     """Judges calls under one policy."""
@@ -78,6 +118,7 @@ class Judge:
         """Take the policy and the limits of what the planner may expect."""
         self._policy = policy
         self._limits = limits
+        self._memory = _Memory()
 
     async def __call__(self, record: Record, spec: ToolSpec, values: dict[str, Any], database: Database) -> Judged:
         """Judge a call. `values["sql"]` is replaced where it names what is hidden.
@@ -136,13 +177,25 @@ class Judge:
         name = change.typed_name or ", ".join(target.name for target in change.targets)
         name = _put_back(name, absence) if absence else name
         dry = bool(values.get("dry_run"))
-        tier = _dry_tier(change) if dry else Tier(change.tier)
+        tier = _dry_tier(verdict, change) if dry else Tier(change.tier)
         return Judged(tier, not dry, name, verdict, decision, absence=absence)
 
     async def _verdict(
         self, sql: str, catalog: Catalog, spec: ToolSpec, bound: Bound | None
     ) -> tuple[Verdict, Decision | None]:
         """Return the guard's verdict, and the policy's decision on what the guard accepts."""
+        writes = spec.sql is not SqlUse.READ
+        known = self._memory.get((sql, writes), catalog, bound)
+        if known is not None:
+            return known
+        verdict = await self._guard(sql, catalog, bound, writes=writes)
+        made = verdict, self._decide(verdict, bound) if verdict.accepted else None
+        # What was judged in a thread may be of an older state by now.
+        if len(sql) <= _LONG_SQL and not verdict.fault:
+            self._memory.put((sql, writes), made)
+        return made
+
+    async def _guard(self, sql: str, catalog: Catalog, bound: Bound | None, *, writes: bool) -> Verdict:
         from pgwarden.guard import judge
 
         def run() -> Verdict:
@@ -150,7 +203,7 @@ class Judge:
                 sql,
                 catalog,
                 self._policy.functions_allowed,
-                writes=spec.sql is not SqlUse.READ,
+                writes=writes,
                 unsafe=self._policy.unsafe,
                 shields=bound.shields if bound else None,
             )
@@ -159,7 +212,7 @@ class Judge:
         verdict = await asyncio.to_thread(run) if len(sql) > _LONG_SQL else run()
         if verdict.fault:
             log.error("the guard failed on a statement, and refused it: %s", verdict.fault)
-        return verdict, self._decide(verdict, bound) if verdict.accepted else None
+        return verdict
 
     def _decide(self, verdict: Verdict, bound: Bound | None) -> Decision:
         change = verdict.change
@@ -174,6 +227,7 @@ class Judge:
             targets=[(target.kind, target.name) for target in change.targets] if change else (),
             sweeps=[(target.kind, target.name) for target in change.sweeps] if change else (),
             cascade=change.cascade if change else False,
+            moves=change.moves if change else False,
         )
 
     async def _estimate(self, verdict: Verdict | None, database: Database) -> None:
@@ -185,7 +239,7 @@ class Judge:
         limits = self._limits
         if not (limits.max_estimated_rows or limits.max_estimated_cost) or verdict is None:
             return
-        if verdict.form != "select" and not (verdict.change and verdict.change.object_class == "rows"):
+        if not _is_planned(verdict):
             return
         params = None if verdict.parameters else ()
         timeout = limits.statement_timeout
@@ -203,9 +257,24 @@ class Judge:
                 )
 
 
-def _dry_tier(change: Change) -> Tier:
-    """Return what a dry run needs: a yes where it locks out others, or rewrites a table, before it is rolled back."""
-    return Tier.READ if change.object_class in ("rows", "session") else Tier.CONFIRM
+def _is_planned(verdict: Verdict) -> bool:
+    """Tell whether EXPLAIN takes it: a query, a change of rows, or a definition that keeps the rows of a query."""
+    if verdict.form == "select":
+        return True
+    command = verdict.change.command if verdict.change else ""
+    return command in _DML or (command in _KEEPS_ROWS and "SELECT" in verdict.kinds)
+
+
+def _dry_tier(verdict: Verdict, change: Change) -> Tier:
+    """Return what a dry run needs: a yes where something stays of it, or it locks out others before it is rolled back.
+
+    Sequences do not go back: an INSERT of any number of rows can use one up. Nobody knows what a procedure does.
+    """
+    if change.object_class != "session" and change.command not in _DML:
+        return Tier.CONFIRM
+    fills = "INSERT" in verdict.kinds and change.inserted is None
+    counts = any(name.rpartition(".")[2] == "nextval" for name in verdict.functions)
+    return Tier.CONFIRM if fills or counts else Tier.READ
 
 
 def _refused(verdict: Verdict) -> GuardError:

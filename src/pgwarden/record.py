@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -17,6 +19,8 @@ _ARGUMENTS = 32
 _CHARS = 4_000
 """Characters of one of them."""
 _NAME_CHARS = 128
+_MAY_HOLD_SECRET = re.compile(r"pass|secret|://", re.IGNORECASE)
+"""What it does not match needs no closer look, for which the guard would have to be imported."""
 
 
 @dataclass(slots=True)
@@ -27,6 +31,7 @@ class Record:
         tool: What was called.
         arguments: As given, from the first page of a result on.
         literals: Whether literals of SQL may stay in the line.
+        known: Names of the arguments that the tool has; the values of others may be literals, or anything.
         tier: What the call needed: the tool's, or the statement's own.
         kinds: Statement types by effect.
         consent: How a yes was given: "argument", "person"; None: none was needed, or none was given.
@@ -41,6 +46,7 @@ class Record:
     tool: str
     arguments: Mapping[str, Any]
     literals: bool = True
+    known: Collection[str] = ()
     tier: str | None = None
     kinds: tuple[str, ...] = ()
     consent: str | None = None
@@ -63,10 +69,10 @@ class Record:
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "caller": caller,
             "token": token_id or None,
-            "tool": self.tool[:_NAME_CHARS],
+            "tool": _without_secrets(self.tool)[:_NAME_CHARS],
             "tier": self.tier,
             "arguments": {
-                name[:_NAME_CHARS]: self._redacted(name, value)
+                _without_secrets(name)[:_NAME_CHARS]: self._redacted(name, value)
                 for name, value in islice(self.arguments.items(), _ARGUMENTS)
             },
             "kinds": list(self.kinds),
@@ -88,8 +94,22 @@ class Record:
             from pgwarden.guard.redact import redact_sql
 
             value = redact_sql(value, literals=self.literals)
-        if isinstance(value, str) and len(value) > _CHARS:
-            return f"{value[:_CHARS]}…[{len(value)} characters]"
-        if isinstance(value, str | int | float | bool) or value is None:
+        elif name not in self.known and not self.literals:
+            return "?"
+        elif isinstance(value, float) and not math.isfinite(value):
+            # JSON has no such numbers.
+            return str(value)
+        elif value is None or isinstance(value, bool | int | float):
             return value
-        return dumps(value)[:_CHARS]
+        else:
+            # Statements and connection strings also come under other names, and in lists.
+            value = _without_secrets(value if isinstance(value, str) else dumps(value))
+        return f"{value[:_CHARS]}…[{len(value)} characters]" if len(value) > _CHARS else value
+
+
+def _without_secrets(text: str) -> str:
+    if not _MAY_HOLD_SECRET.search(text):
+        return text
+    from pgwarden.guard.redact import redact_text
+
+    return redact_text(text)

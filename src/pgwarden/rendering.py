@@ -46,7 +46,7 @@ class Trailer:
             "cursor": self.cursor,
             "cut_values": self.cut or None,
             "affected": self.rows.affected,
-            "notes": list(self.rows.notes) or None,
+            "notes": [*self.rows.said, *self.rows.notes] or None,
         }
         if self.rows.total is not None:
             facts["estimated_total" if self.rows.total_is_estimate else "total"] = self.rows.total
@@ -79,12 +79,13 @@ def table_blocks(table: Table, rows: Rows, form: str, cursor: str | None) -> tup
     trailer = Trailer(table.shown, table.more, cursor, rows, table.cut)
     if form == "json":
         return (f"{{{table.body},{dumps(trailer.data())[1:]}",)
+    end = "\n".join((*_quoted(rows.said), trailer.text()))
     if not needs_fence(rows):
-        return (table.body, trailer.text()) if form == "csv" else (f"{table.body}\n{trailer.text()}",)
+        return (table.body, end) if form == "csv" else (f"{table.body}\n{end}",)
     tag = secrets.token_hex(_TAG_BYTES)
     if form == "csv":
-        return (opening(tag), table.body, f"{closing(tag)}\n{trailer.text()}")
-    return (f"{fence(table.body, tag)}\n{trailer.text()}",)
+        return (opening(tag), table.body, f"{closing(tag)}\n{end}")
+    return (f"{fence(table.body, tag)}\n{end}",)
 
 
 def render_document(result: Report | Ack, form: str, max_bytes: int) -> str:
@@ -105,7 +106,13 @@ def render_document(result: Report | Ack, form: str, max_bytes: int) -> str:
     body = _cut(result.text, max_bytes)
     if not trusted:
         body = fence(body, secrets.token_hex(_TAG_BYTES))
-    return "\n".join((body, *map(_note, notes)))
+    said = result.said if isinstance(result, Ack) else ()
+    return "\n".join((body, *_quoted(said), *map(_note, notes)))
+
+
+def _quoted(said: tuple[str, ...]) -> tuple[str, ...]:
+    """Return words of the database's in a fence of their own; nothing where there are none."""
+    return (fence("\n".join(said), secrets.token_hex(_TAG_BYTES)),) if said else ()
 
 
 def _note(note: str) -> str:

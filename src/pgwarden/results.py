@@ -29,7 +29,7 @@ class Rows:
     of rows that were shown to what the tool wants to find in `ctx.page` when the caller asks for the next page (None:
     it cannot be continued); the path of a call keeps that and hands out a short cursor. `total` is an exact or
     (`total_is_estimate`) estimated count of all rows, where it is known for free. `affected` is the number of rows that
-    a change affected.
+    a change affected. `said` is what the server had to say, in words that users of the database may have chosen.
     """
 
     columns: tuple[Column, ...]
@@ -40,6 +40,7 @@ class Rows:
     total_is_estimate: bool = False
     notes: tuple[str, ...] = ()
     affected: int | None = None
+    said: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -57,11 +58,15 @@ class Report:
 
 @dataclass(slots=True)
 class Ack:
-    """Something was done; `affected` is the number of rows that it changed, where it changes rows."""
+    """Something was done; `affected` is the number of rows that it changed, where it changes rows.
+
+    `said` as in Rows.
+    """
 
     text: str
     data: dict[str, Any] = field(default_factory=dict)
     affected: int | None = None
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

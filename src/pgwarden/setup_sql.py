@@ -1,7 +1,8 @@
 """The SQL of a role that can do what a profile allows and no more, for an owner of the database to run.
 
 With it PostgreSQL itself refuses what the guard would refuse before. The script is one transaction and can be run
-again: it takes back what it gave, and gives what the profile allows now. It touches no role that it has not made.
+again: it takes back what it gave in this database, and memberships whoever gave them, and gives what the profile
+allows now. It touches no role that it has not made.
 """
 
 from __future__ import annotations
@@ -67,6 +68,55 @@ _CONNECT = """\
 BEGIN
   EXECUTE format('REVOKE ALL ON DATABASE %I FROM %I', current_database(), {role});
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), {role});
+END"""
+
+_TAKE_BACK = """\
+DECLARE
+  this oid := (SELECT oid FROM pg_roles WHERE rolname = {role});
+  each record;
+BEGIN
+  FOR each IN
+    SELECT pg_get_userbyid(roleid) AS granted, pg_get_userbyid(grantor) AS grantor
+    FROM pg_auth_members WHERE member = this
+  LOOP
+    -- From PostgreSQL 16 on a membership is taken back only from the one who gave it.
+    EXECUTE format('REVOKE %I FROM %I', each.granted, {role})
+      || CASE WHEN current_setting('server_version_num')::int >= 160000
+         THEN format(' GRANTED BY %I CASCADE', each.grantor) ELSE ' CASCADE' END;
+  END LOOP;
+  FOR each IN
+    SELECT pg_get_userbyid(defaclrole) AS owner, nspname
+    FROM pg_default_acl JOIN pg_namespace n ON n.oid = defaclnamespace
+    WHERE defaclobjtype IN ('r', 'S') AND EXISTS (SELECT FROM aclexplode(defaclacl) WHERE grantee = this)
+    GROUP BY 1, 2
+  LOOP
+    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I REVOKE ALL ON TABLES FROM %I',
+      each.owner, each.nspname, {role});
+    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I REVOKE ALL ON SEQUENCES FROM %I',
+      each.owner, each.nspname, {role});
+  END LOOP;
+  FOR each IN
+    SELECT nspname FROM pg_namespace n
+    WHERE EXISTS (SELECT FROM aclexplode(nspacl) WHERE grantee = this) OR EXISTS (
+      SELECT FROM pg_class c, aclexplode(relacl) WHERE relnamespace = n.oid AND grantee = this AND relowner <> this
+    )
+  LOOP
+    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM %I', each.nspname, {role});
+    EXECUTE format('REVOKE ALL ON ALL SEQUENCES IN SCHEMA %I FROM %I', each.nspname, {role});
+    EXECUTE format('REVOKE ALL ON SCHEMA %I FROM %I', each.nspname, {role});
+  END LOOP;
+END"""
+
+_OWNS_NOTHING = """\
+BEGIN
+  IF EXISTS (
+    SELECT FROM pg_shdepend WHERE deptype = 'o' AND refclassid = 'pg_authid'::regclass
+    AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = {role})
+    AND dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+  ) THEN
+    RAISE EXCEPTION 'the role % owns objects, which it may change and drop whatever it is granted', {role}
+      USING HINT = format('REASSIGN OWNED BY %I TO another role first.', {role});
+  END IF;
 END"""
 
 _FUTURE = """\
@@ -188,6 +238,7 @@ def render(request: Request) -> str:
 def _notes(request: Request) -> Iterator[str]:
     yield "Functions can be run by every role, unless that is revoked: look at those that are SECURITY DEFINER."
     yield "What is granted to PUBLIC, the role may too. On PostgreSQL 14 and older, mind CREATE on the schema public."
+    yield "So it may NOTIFY, make large objects, and, unless TEMPORARY on the database is revoked, temporary tables."
     if request.creates and request.profile == "developer":
         yield "ALTER and DROP need ownership: the role has it for what it creates, and for nothing else."
     if request.profile == "admin" and request.owner is None:
@@ -211,6 +262,9 @@ def _role(request: Request) -> str:
     return (
         _block(_ROLE.format(role=role, mark=_literal(MARK), attributes=_ATTRIBUTES))
         + "\n\n"
+        + _block(_TAKE_BACK.format(role=role))
+        + "\n\n"
+        + ("" if request.profile in _CREATES else _block(_OWNS_NOTHING.format(role=role)) + "\n\n")
         + _block(_CONNECT.format(role=role))
     )
 
@@ -286,14 +340,10 @@ def _revoked(request: Request, rule: TableRule) -> str:
 
 def _ownership(request: Request) -> Iterator[str]:
     """Make an admin a member of the owner, unless that would make it more than an owner; nobody else."""
-    if request.owner is None:
-        return
-    role, owner = _name(request.name), _name(request.owner)
-    if request.profile != "admin":
-        yield f"REVOKE {owner} FROM {role};"
+    if request.owner is None or request.profile != "admin":
         return
     yield _block(_OWNER.format(owner=_literal(request.owner)))
-    yield f"GRANT {owner} TO {role};"
+    yield f"GRANT {_name(request.owner)} TO {_name(request.name)};"
 
 
 def _check(request: Request) -> None:

@@ -58,6 +58,11 @@ async def test_what_belongs_to_a_hidden_table_is_hidden(any_database_url: str) -
     assert {("public", name) for name in ("parent", "parent_pkey", "parent_id_seq", "parted", "parted_1")} <= hidden
     assert {("other", "t"), ("other", "t_id_idx")} <= hidden
     assert ("public", "child") not in hidden
+    # The guard locates no index without a schema, and a hidden schema has no relation to stand for it.
+    assert {("", "t_id_idx"), ("", "parent_pkey"), ("other", "")} <= hidden
+    assert ("", "child_pkey") not in hidden
+    assert bound.hiding.schema_names == {"other"}
+    assert "parent" in bound.hiding.names
     assert bound.shields.hides
     assert len(bound.hiding.schemas) == 1
     assert len(bound.hiding.views) == 1

@@ -153,6 +153,47 @@ def test_an_admin_is_a_member_of_the_owner(shop: Shop) -> None:
     assert shop.permitted() == PERMITTED["analyst"]
 
 
+def test_memberships_do_not_outlast_a_profile(shop: Shop) -> None:
+    """Whoever made it a member of whatever: run again, also without naming the owner, it is a member of nothing."""
+    shop.apply("CREATE ROLE shop_owner; GRANT USAGE, CREATE ON SCHEMA shop TO shop_owner")
+    shop.apply("ALTER TABLE shop.item OWNER TO shop_owner")
+    shop.grant("admin", owner="shop_owner")
+    with shop.connect() as conn:
+        conn.execute(sql.SQL("GRANT pg_write_all_data TO {}").format(sql.Identifier(shop.role)))
+    shop.grant("read_only")
+    assert shop.permitted() == PERMITTED["read_only"]
+
+
+def test_what_it_had_in_other_schemas_is_taken_back(shop: Shop) -> None:
+    """A role that is made anew for other schemas loses the old ones, and what will be created in them."""
+    shop.apply("DROP SCHEMA IF EXISTS elsewhere CASCADE; CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.t (id serial)")
+    shop.grant("developer", schemas=("elsewhere", "shop"))
+    shop.grant("read_only")
+    shop.apply("CREATE TABLE elsewhere.later (id int); GRANT USAGE ON SCHEMA elsewhere TO PUBLIC")
+    statements = {
+        "create": "CREATE TABLE elsewhere.mine (id int)",
+        "read": "SELECT * FROM elsewhere.t",
+        "count": "SELECT nextval('elsewhere.t_id_seq')",
+        "read later": "SELECT * FROM elsewhere.later",
+    }
+    assert shop.permitted(statements) == set()
+
+
+def test_who_owns_is_no_reader(shop: Shop) -> None:
+    """What a role owns it may change: as long as it does, a profile that may not is refused and nothing is changed."""
+    shop.grant("developer")
+    with shop.connect(shop.role) as conn:
+        conn.execute("CREATE TABLE shop.own (id int)")
+    with pytest.raises(errors.RaiseException, match="owns objects"):
+        shop.grant("read_only")
+    assert shop.permitted() == PERMITTED["developer"]
+    shop.grant("developer")
+    with shop.connect() as conn:
+        conn.execute(sql.SQL("REASSIGN OWNED BY {} TO postgres").format(sql.Identifier(shop.role)))
+    shop.grant("read_only")
+    assert shop.permitted() == {"select"}
+
+
 def test_nobody_becomes_a_member_of_a_superuser(shop: Shop) -> None:
     """An owner that could do more than own tables is refused, and nothing of the script stays."""
     with pytest.raises(errors.RaiseException, match="more than own tables"):

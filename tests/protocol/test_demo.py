@@ -58,12 +58,12 @@ def test_it_keeps_every_promise(started: subprocess.Popen[str], workspace: Path)
     assert (started.returncode, errors) == (0, "")
     assert "nothing was left running" in output.splitlines()[-1]
     assert "\x1b" not in output
-    assert len(re.findall(r"^   refused ", output, re.MULTILINE)) == 8
+    assert len(re.findall(r"^   refused ", output, re.MULTILINE)) == 14
     assert_nothing_left(workspace)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("moment", ["1. ", "2. ", "6. "], ids=["creating", "starting", "calling"])
+@pytest.mark.parametrize("moment", ["1. ", "2. ", "6. ", "10. "], ids=["creating", "starting", "calling", "asking"])
 def test_interrupted_it_cleans_up(
     started: subprocess.Popen[str], workspace: Path, moment: str, number: signal.Signals
 ) -> None:

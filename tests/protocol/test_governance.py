@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -372,6 +373,19 @@ async def test_hidden_is_absent(ruled: Any) -> None:
         policy = (await client.read_resource("pgwarden://policy")).contents[0].text
         assert "vault" not in policy
         assert "secrets" not in policy
+
+
+async def test_hidden_is_absent_in_notices(shop: str, in_memory: Opener, governance: Callable[[str], str]) -> None:
+    """What the server says of a hidden table is what it says of a missing one, with the name that was written."""
+    run(shop, OBJECTS)
+    path = governance("version: 1\ntables: [{match: public.secrets, hidden: true}]\n")
+    async with in_memory(shop, PGWARDEN_PROFILE="admin", PGWARDEN_GOVERNANCE=path) as client:
+        said = [
+            text(await execute(client, f"DROP TABLE IF EXISTS {name}", confirm_name=name)).replace(name, "it")
+            for name in ("secrets", "secretz")
+        ]
+    assert 'it" does not exist, skipping' in said[0]
+    assert re.sub("data-[0-9a-f]+", "data", said[0]) == re.sub("data-[0-9a-f]+", "data", said[1])
 
 
 async def test_operations_on_a_table(ruled: Any, shop: str) -> None:

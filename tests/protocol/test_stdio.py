@@ -14,6 +14,7 @@ import pytest
 from mcp_types import CallToolResult
 
 from pgwarden.audit import verify
+from raw_server import launched
 
 pytestmark = pytest.mark.anyio
 
@@ -57,6 +58,24 @@ async def test_the_default_list_is_small_and_closed(over_stdio: Callable[..., An
     assert all(tool.input_schema["additionalProperties"] is False for tool in listed.tools)
     assert all(tool.annotations and tool.annotations.read_only_hint for tool in listed.tools)
     assert all(tool.output_schema is None for tool in listed.tools)
+
+
+@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
+async def test_the_default_list_is_small_on_the_wire(
+    version: str, server_environment: Callable[..., dict[str, str]], plain_role_url: str, server_log: Path
+) -> None:
+    """The whole line that answers tools/list, its envelope included, is within 8 KB in both eras."""
+    asked: dict[str, Any] = {}
+    if version == "2026-07-28":
+        said = {"protocolVersion": version, "clientInfo": {"name": "test", "version": "1"}, "clientCapabilities": {}}
+        asked["_meta"] = {f"io.modelcontextprotocol/{name}": value for name, value in said.items()}
+    async with launched(server_environment(plain_role_url), server_log) as server:
+        if not asked:
+            await server.initialize(version)
+        answer = await server.request("tools/list", asked)
+    size = len(json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode()) + len("\n")
+    assert answer["result"]["tools"]
+    assert size <= 8_192
 
 
 async def test_a_query(over_stdio: Callable[..., Any], shop: str, plain_role_url: str) -> None:

@@ -209,3 +209,61 @@ def test_hostile_text_stays_one_line(tmp_path: Path) -> None:
     log.close()
     assert verify(log.path).problem is None
     assert verify(log.path).lines == 2
+
+
+@pytest.mark.parametrize("left", [5, 3, 1])
+@pytest.mark.parametrize("head", [None, b"", b"nonsense\n"], ids=["removed", "emptied", "damaged"])
+def test_a_lost_head_does_not_heal(path: Path, head: bytes | None, left: int) -> None:
+    """A server that starts without the head cannot know what was cut off, and leaves a break that stays."""
+    path.write_bytes(b"".join(lines(path)[:left]))
+    if head is None:
+        path.with_name("audit.jsonl.head").unlink()
+    else:
+        path.with_name("audit.jsonl.head").write_bytes(head)
+    for tool in ("first", "second"):
+        log = AuditLog(path)
+        log.append({"tool": tool})
+        log.close()
+    # One line and an empty head are what a crash at the first line leaves.
+    assert bool(verify(path).problem) is not (left == 1 and head != b"nonsense\n")
+
+
+@pytest.mark.parametrize("left", [0, 1, 3, 5, 6])
+def test_a_head_lost_under_a_running_server(path: Path, left: int) -> None:
+    """The server remembers where it was: whatever was cut off together with the head shows, and nothing else does."""
+    log = AuditLog(path)
+    log.append({"tool": "before"})
+    path.with_name("audit.jsonl.head").unlink()
+    path.write_bytes(b"".join(lines(path)[:left]))
+    log.append({"tool": "after"})
+    log.close()
+    assert bool(verify(path).problem) is (left < 6)
+
+
+def test_lines_that_the_head_does_not_know_are_told(path: Path) -> None:
+    """A crash leaves one, and somebody who can write the log alone can add some that chain on."""
+    head = path.with_name("audit.jsonl.head")
+    before = head.read_bytes()
+    log = AuditLog(path)
+    log.append({"tool": "sixth"})
+    log.close()
+    assert verify(path).beyond == 0
+    head.write_bytes(before)
+    assert verify(path) == Verification(6, beyond=1)
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "directory"])
+def test_only_a_file_is_a_log(tmp_path: Path, kind: str) -> None:
+    """What keeps nothing is no place for a record, whether it takes the bytes or not."""
+    path = tmp_path / "audit.jsonl"
+    if kind == "device":
+        path.symlink_to(os.devnull)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    log = AuditLog(path)
+    for _ in range(2):
+        with pytest.raises(AuditError, match=r"is not a file|Is a directory"):
+            log.append({"tool": "x"})
+    log.close()

@@ -191,3 +191,15 @@ def test_lines_longer_than_a_block_are_read_backwards(tmp_path: Path) -> None:
         stream.write(b'not json\n{"n": "x"}\n')
     assert [record["n"] for record in newest(log.path, Filter(), 2)] == [3, 4]
     assert json.loads(log.path.read_bytes().splitlines()[0])["n"] == 1
+
+
+def test_rotated_files_of_a_lost_chain_are_not_passed_over(path: Path) -> None:
+    """Who removes the log and its head, and leaves what was rotated, is found out when the server has gone on."""
+    write(path, 9, keep=2)
+    assert verify(path).first > 1
+    path.unlink()
+    path.with_name(f"{path.name}.head").unlink()
+    log = AuditLog(path)
+    log.append({"tool": "after"})
+    log.close()
+    assert verify(path).problem

@@ -136,3 +136,34 @@ def test_setup_sql_refuses_what_is_no_name(option: str, value: str, capsys: pyte
 def test_setup_sql_knows_every_profile() -> None:
     """The command line's choices are the profiles that there are."""
     assert setup._PROFILES == PROFILES
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("GOVERNANCE", "/nowhere/policy.yaml", "(config_invalid)"),
+        ("ROLE", "nobody", "(config_invalid)"),
+        ("TOKEN", "not.a.token", "(key_missing)"),
+        ("CONSENT", "never", "(config_invalid)"),
+        ("CONSEMT", "auto", "(config_invalid)"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start(
+    variable: str,
+    value: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The error has a code and a hint, and nothing goes to stdout."""
+    monkeypatch.setenv("PGWARDEN_HOME", str(tmp_path))
+    monkeypatch.setenv(f"PGWARDEN_{variable}", value)
+    assert main([]) == 2
+    captured = capsys.readouterr()
+    first, second = captured.err.splitlines()
+    assert first.startswith("pgwarden: ")
+    assert first.endswith(said)
+    assert second.startswith("hint: ")
+    assert captured.out == ""
+    assert "not.a.token" not in captured.err

@@ -18,6 +18,7 @@ GENESIS = "0" * 64
 """What stands for the hash of the line before the first one."""
 HEAD_BYTES = 256
 """No head is longer."""
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _LOCK_TRIES = 200
 _LOCK_PAUSE_S = 0.001
 """Appends of other processes take microseconds; one that is stopped in the middle must not stop us too."""
@@ -37,6 +38,10 @@ class Head:
     first: int = 1
     anchor: str = GENESIS
 
+    def after(self, line: bytes) -> Head:
+        """Return the head once a line is added."""
+        return Head(self.number + 1, digest(line), self.first, self.anchor)
+
     def encode(self) -> bytes:
         """Return the head file's content, always of the same length."""
         return f"{self.number:020d} {self.digest} {self.first:020d} {self.anchor}\n".encode()
@@ -54,7 +59,7 @@ class Head:
 
 def encode(record: Mapping[str, Any]) -> bytes:
     """Return a record as a line, with its end."""
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
+    return _ENCODER.encode(record).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def digest(line: bytes) -> str:
@@ -97,10 +102,12 @@ def locked(descriptor: int, *, shared: bool = False) -> Iterator[None]:
     """
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     for _ in range(_LOCK_TRIES):
-        with suppress(BlockingIOError):
+        try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_PAUSE_S)
+        else:
             break
-        time.sleep(_LOCK_PAUSE_S)
     else:
         raise OSError(errno.EWOULDBLOCK, "another process holds its lock")
     try:

@@ -95,10 +95,15 @@ def _open(path: Path, stack: ExitStack) -> Snapshot:
         # A crash in a rotation leaves no log, only rotated files.
         current = [path] if path.exists() or not older else []
         parts = [_part(each, stack) for each in (*older, *current)]
-    start = head.first if head else 1
-    # Files from before the start of the chain are what a crash in a rotation leaves.
-    skipped = next((at for at, part in enumerate(parts) if part.first_number() == start), 0)
-    return Snapshot(head, tuple(parts[skipped:]))
+    return Snapshot(head, tuple(_kept(parts, head.first if head else 1)))
+
+
+def _kept(parts: list[Part], start: int) -> list[Part]:
+    """Return the files of the chain: those from before its start are what a crash in a rotation leaves."""
+    numbers = [part.first_number() for part in parts]
+    before = numbers.index(start) if start in numbers else 0
+    # Any other file is one of another chain, and no accident.
+    return parts[before:] if all(number is not None and number < start for number in numbers[:before]) else parts
 
 
 def _part(path: Path, stack: ExitStack) -> Part:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -31,6 +32,7 @@ class AuditLog:
             keep: Rotated files that are kept, at least 1.
         """
         self.path = path
+        self._head_path = chain.head_path(path)
         self._max_bytes = max_bytes
         self._keep = keep
         self._log = self._head = -1
@@ -74,7 +76,7 @@ class AuditLog:
     @contextmanager
     def _held(self) -> Iterator[None]:
         """Hold the lock of the head file that is at its place now."""
-        path = chain.head_path(self.path)
+        path = self._head_path
         while True:
             if self._head < 0:
                 self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -83,8 +85,17 @@ class AuditLog:
                 if _is_at(path, self._head):
                     yield
                     return
-            # Somebody moved the log and its head away: a new chain begins.
-            self.close()
+            self._lost_head()
+
+    def _lost_head(self) -> None:
+        """Begin a new chain where somebody moved the log away with its head; go on where the head alone is gone."""
+        if self._log >= 0 and _is_at(self.path, self._log):
+            # What we remember takes its place: lines that were cut off at the same time leave a break.
+            os.close(self._head)
+            self._head = -1
+            return
+        self.close()
+        self._state = chain.Head()
 
     def _open_log(self) -> None:
         """Open the log anew where another process has rotated it, or nobody has opened it yet."""
@@ -94,15 +105,22 @@ class AuditLog:
             os.close(self._log)
             self._log = -1
         self._unsynced = not self.path.exists()
-        self._log = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        # Not to wait for the other end of what turns out to be a pipe.
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+        self._log = os.open(self.path, flags, 0o600)
         self._end = -1
+        if not stat.S_ISREG(os.fstat(self._log).st_mode):
+            os.close(self._log)
+            self._log = -1
+            raise OSError(errno.EINVAL, "it is not a file")
 
     def _catch_up(self) -> None:
         """Continue the chain where another process, or an earlier one, left it."""
         size = os.fstat(self._log).st_size
         if size == self._end:
             return
-        known = chain.Head.parse(os.pread(self._head, chain.HEAD_BYTES, 0))
+        text = os.pread(self._head, chain.HEAD_BYTES, 0)
+        known = chain.Head.parse(text) or (self._state if self._state.number else None)
         self._state = replace(known or chain.Head(), number=0, digest=chain.GENESIS)
         self._torn = size > 0 and os.pread(self._log, 1, size - 1) != b"\n"
         last = _last_line(self._log, size)
@@ -110,7 +128,10 @@ class AuditLog:
             record = chain.parse(last)
             # A torn line, left by a power failure: number on from the lines before it; `verify` reports it.
             number = record["n"] if record else self._state.first - 1 + _count_lines(self._log, size)
-            self._state = replace(self._state, number=number, digest=chain.digest(last))
+            # Without a head lines may have been cut off, and going on would heal that; a break does not. An empty head
+            # beside one line is what a crash at the very first one leaves.
+            lost = known is None and (number > 1 or text != b"")
+            self._state = replace(self._state, number=number, digest=chain.GENESIS if lost else chain.digest(last))
         if known and known.number >= self._state.number:
             # If lines were cut off or changed, going on from the head leaves a break that `verify` finds; going on
             # from the log would heal it.
@@ -136,7 +157,7 @@ class AuditLog:
 
     def _commit(self, line: bytes, durable: bool) -> None:
         """Write the line and then the head, or neither."""
-        state = replace(self._state, number=self._state.number + 1, digest=chain.digest(line))
+        state = self._state.after(line)
         text = b"\n" + line if self._torn else line
         try:
             _write(self._log, text)

@@ -17,11 +17,13 @@ class Verification:
         lines: How many lines hold.
         problem: The first thing that does not; None: all is well.
         first: Number of the first line that is kept; above 1 where rotation has removed older ones.
+        beyond: Lines at the end that the head does not know: what a crash leaves, or somebody who adds lines.
     """
 
     lines: int
     problem: str | None = None
     first: int = 1
+    beyond: int = 0
 
 
 def verify(path: Path) -> Verification:
@@ -39,7 +41,7 @@ def verify(path: Path) -> Verification:
         problem = f"{name} is missing or damaged: a cut-off end cannot be ruled out"
     if problem is None and head.number > number:
         problem = f"lines {number + 1} to {head.number} are missing at the end"
-    return Verification(held, problem, head.first)
+    return Verification(held, problem, head.first, max(number - head.number, 0) if problem is None else 0)
 
 
 def _walk(log: Snapshot, head: chain.Head) -> tuple[int, str | None]:

@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = arguments.run(arguments)
         return status
     except WardenError as exc:
-        print(f"pgwarden: {exc.message}", file=sys.stderr)
+        print(f"pgwarden: {exc.message} ({exc.error_code})", file=sys.stderr)
         if exc.hint:
             print(f"hint: {exc.hint}", file=sys.stderr)
         return 2

@@ -116,6 +116,8 @@ def _verify(arguments: argparse.Namespace) -> int:
         return 1
     kept = f" from line {found.first} on" if found.first > 1 else ""
     print(f"{path}: {found.lines} line{'' if found.lines == 1 else 's'}, unbroken{kept}")
+    if found.beyond:
+        print(f"The head does not know the last {found.beyond}: a crash leaves that, and so does who adds lines.")
     return 0
 
 

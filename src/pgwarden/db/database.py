@@ -103,6 +103,7 @@ class Database:
         self._types = TypeNames()
         self._catalog = CatalogCache()
         self._rules = rules or ObjectRules()
+        self._has_rules = bool(self._rules)
         self._objects = ObjectCache(self._rules, mask_key)
         self._database_checked = not self._rules.hides
         self._learned: Catalog | None = None
@@ -325,7 +326,7 @@ class Database:
             DatabaseError: The catalog cannot be read; nothing should be let through then.
             PolicyError: The rules hide this very database; or as `read`.
         """
-        if not self._rules:
+        if not self._has_rules:
             return None
         await self._check()
         if not self._database_checked:

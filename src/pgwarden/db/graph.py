@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from pgwarden.guard.catalog import FIRST_USER_OID
@@ -18,6 +18,7 @@ _ROWS = ("INSERT", "UPDATE", "DELETE")
 _EVENTS = {"2": "UPDATE", "3": "INSERT", "4": "DELETE"}
 """pg_rewrite.ev_type, without "1", which is SELECT."""
 _HOLDS_ROWS = frozenset("rvmfp")
+_INDEXES = frozenset("iI")
 
 
 class Graph:
@@ -51,6 +52,7 @@ class Graph:
             self._rule(relation, event, whole_row, set(read or ()) - {relation})
         for parent, child, on_delete, on_update in sections.get("foreign_keys", []):
             self._foreign_key(parent, child, on_delete, on_update)
+        self._hides_schema = partial(hides_schema, rules)
         self.hidden = self._find_hidden(rules)
         self.reach = cache(self._reach)
 
@@ -63,7 +65,7 @@ class Graph:
         return frozenset(self._direct.get(oid, ()))
 
     def objects(self) -> Objects:
-        """Return the same by names, followed to the end."""
+        """Return the same by names, followed to the end; a hidden schema is hidden as a relation without a name."""
         reads = {self.names[oid]: self._named(self.reach(oid)) for oid in self._direct if oid in self.names}
         writes: dict[tuple[str, Relation], frozenset[tuple[str, Relation]]] = {}
         for operation, oid in list(self._effects):
@@ -72,7 +74,8 @@ class Graph:
                 writes[operation, self.names[oid]] = frozenset(
                     (what, self.names[other]) for what, other in effects if other in self.names
                 )
-        return Objects(reads, writes, self._named(self.hidden))
+        schemas = ((name, "") for name in self.schemas.values() if self._hides_schema(name))
+        return Objects(reads, writes, self._named(self.hidden) | self._unlocated() | frozenset(schemas))
 
     def _named(self, oids: Iterable[int]) -> frozenset[Relation]:
         return frozenset(self.names[oid] for oid in oids if oid in self.names)
@@ -97,6 +100,15 @@ class Graph:
         if on_update in "cnd":
             self._effects["UPDATE", parent].add(("UPDATE", child))
         self._effects["TRUNCATE", parent].add(("TRUNCATE", child))
+
+    def _unlocated(self) -> frozenset[Relation]:
+        """Return the names of hidden indexes without a schema, as the guard has them: it locates no index.
+
+        One that could as well mean an index that can be seen is left out.
+        """
+        indexes = [(oid, self.names[oid]) for oid, kind in self.kinds.items() if kind in _INDEXES and oid in self.names]
+        seen = {name for oid, (_, name) in indexes if oid not in self.hidden}
+        return frozenset(("", name) for oid, (_, name) in indexes if oid in self.hidden and name not in seen)
 
     def _spread(self, operations: Iterable[str], one: int, other: int) -> None:
         for operation in operations:

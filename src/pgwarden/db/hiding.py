@@ -26,12 +26,16 @@ class Hiding:
         schemas: Object ids of schemas.
         views: Object ids of views that can be seen and whose definition names something hidden.
         databases: Names of databases.
+        schema_names: The hidden schemas as SQL writes them: quoted where they have to be.
+        names: Hidden relations of other schemas likewise, but for those that share their name with one that is shown.
     """
 
     relations: frozenset[int] = frozenset()
     schemas: frozenset[int] = frozenset()
     views: frozenset[int] = frozenset()
     databases: frozenset[str] = frozenset()
+    schema_names: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         """Whether there is anything."""
@@ -58,6 +62,13 @@ _CONDITIONS = {
 }
 _CATALOG = re.compile(rf"(?<!')\bpg_catalog\.({'|'.join(_CONDITIONS)})\b(?!\s*\()")
 _VIEW_DEFINITION = re.compile(r"pg_catalog\.pg_get_viewdef\(([a-z.]+)((?:, true)?)\)")
+_PRINTED = re.compile(
+    r"pg_catalog\.(format_type|pg_get_(?:expr|constraintdef|indexdef|triggerdef|partkeydef|function_(?:result|arguments"
+    r"|identity_arguments)))\("
+)
+"""Functions that print definitions, in which other objects are named."""
+_OF_TYPES = ("format_type", "pg_get_function")
+NOT_SHOWN = "[not shown]"
 _SEARCH_PATH = "current_setting('search_path')"
 _VISIBLE_PATH = (
     "(SELECT pg_catalog.string_agg(n.nspname, ', ' ORDER BY s.place) FROM pg_catalog.pg_namespace n"
@@ -96,10 +107,45 @@ def veil(text: str, hiding: Hiding) -> str:
     text = _CATALOG.sub(r"\1", text)
     views = _oids(hiding.views)
     text = _VIEW_DEFINITION.sub(lambda m: f"CASE WHEN {m[1]} <> ALL ({views}) THEN {m[0]} END", text)
+    text = _veil_printed(text, hiding)
     head = _WITH.match(text)
     assert head is not None
     keyword, rest = head[2], text[head.end() :]
     return f"{head[1]}{keyword}{shadows}, {rest}" if keyword else f"{head[1]}WITH {shadows} {rest}"
+
+
+def _veil_printed(text: str, hiding: Hiding) -> str:
+    """Take hidden names out of what PostgreSQL prints of defaults, types, signatures and the like."""
+    schemas, names = (_alternatives(each) for each in (hiding.schema_names, hiding.names))
+    if not (schemas or names):
+        return text
+    found = [rf'(?<![\w$".])({schemas})\.("([^"]|"")+"|[\w$]+)'] if schemas else []
+    # A relation's name alone can be any word: it means the relation as a type, and before a cast to regclass.
+    of_types = [*found, rf'(?<![\w$".])({names})(?![\w$"])'] if names else found
+    elsewhere = [*found, rf"(?<=')({names})(?='::regclass)"] if names else found
+    out, at = [], 0
+    for match in _PRINTED.finditer(text):
+        if match.start() < at:
+            continue
+        end = _closing(text, match.end())
+        pattern = "|".join(of_types if match[1].startswith(_OF_TYPES) else elsewhere).replace("'", "''")
+        printed = text[match.start() : end]
+        out += [text[at : match.start()], f"pg_catalog.regexp_replace({printed}, '{pattern}', '{NOT_SHOWN}', 'g')"]
+        at = end
+    return "".join([*out, text[at:]])
+
+
+def _closing(text: str, start: int) -> int:
+    """Return the index behind the bracket that closes the one before `start`; our own SQL has none in strings there."""
+    depth = 1
+    while depth:
+        depth += {"(": 1, ")": -1}.get(text[start], 0)
+        start += 1
+    return start
+
+
+def _alternatives(names: Iterable[str]) -> str:
+    return "|".join(re.sub(r"([^\w\s\"])", r"\\\1", name) for name in sorted(names))
 
 
 def _oids(oids: Iterable[int]) -> str:

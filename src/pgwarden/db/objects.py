@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from pgwarden.db.catalog import TTL_S, Fetch
 from pgwarden.db.graph import Graph, Sections
 from pgwarden.db.hiding import Hiding
 from pgwarden.db.lineage import Lineage
+from pgwarden.guard.masking import expressions
 from pgwarden.guard.masking.system import DATABASES, HARMLESS, STATISTICS
 from pgwarden.guard.parsed import Name
 from pgwarden.guard.shields import Shields
@@ -117,6 +119,9 @@ async def load(fetch: Fetch, rules: ObjectRules, key: bytes) -> Bound:
     return Bound(graph.objects(), shields, _hiding(graph, rules))
 
 
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+
+
 async def _sections(fetch: Fetch, block: str) -> Sections:
     return {str(section): json.loads(text) for section, text in await fetch(block, ()) if text is not None}
 
@@ -144,9 +149,20 @@ def _windows(graph: Graph, shields: Shields, masks: bool) -> frozenset[Name]:
 
 def _hiding(graph: Graph, rules: ObjectRules) -> Hiding:
     hidden = graph.hidden
+    schemas = {oid: name for oid, name in graph.schemas.items() if hides_schema(rules, name)}
+    shown = {name for oid, (_, name) in graph.names.items() if oid not in hidden}
+    own = {graph.names[oid] for oid in hidden if oid in graph.names}
+    gone = set(schemas.values())
     return Hiding(
         relations=hidden,
-        schemas=frozenset(oid for oid, name in graph.schemas.items() if hides_schema(rules, name)),
+        schemas=frozenset(schemas),
         views=frozenset(oid for oid in graph.views if oid not in hidden and not hidden.isdisjoint(graph.direct(oid))),
         databases=frozenset(name for name in graph.databases if hides_database(rules, name)),
+        schema_names=frozenset(map(_quoted, gone)),
+        names=frozenset(_quoted(name) for schema, name in own if schema not in gone and name not in shown),
     )
+
+
+def _quoted(name: str) -> str:
+    """Return a name as PostgreSQL prints it, but for key words, which it quotes as well."""
+    return name if _PLAIN.fullmatch(name) else expressions.quote(name)

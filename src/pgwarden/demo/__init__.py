@@ -1,7 +1,8 @@
-"""`pgwarden demo`: a minute with the real server on a throwaway shop.
+"""`pgwarden demo`: the real server at work on a throwaway shop.
 
 A PostgreSQL of its own in a temporary directory, the shop in it, `python -m pgwarden` on stdio, and a client that does
-what an assistant would do, and some of what it must not. Everything shown is checked: it is a test as well.
+what an assistant would do, and some of what it must not. First with a server that reads, then with one that may change
+data, then under a policy file. Everything shown is checked: it is a test as well.
 """
 
 from __future__ import annotations
@@ -13,21 +14,21 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from pgwarden.demo import scenes
+from pgwarden.demo import changes, scenes
 from pgwarden.demo.stage import DemoError, Stage
 from pgwarden.errors import WardenError
 from pgwarden.providers.local import Cluster, find
 from pgwarden.providers.local.postmaster import mentioning
 
-READER = "shop_reader"
+READER, KEEPER = "shop_reader", "shop_keeper"
 CALL_TIMEOUT_S = 30
 CLEAN_TIMEOUT_S = 10
 SETTINGS = {"fsync": "off", "shared_buffers": "32MB", "timezone": "UTC"}
@@ -61,42 +62,58 @@ def _perform(stage: Stage, root: Path) -> None:
     cluster = Cluster(root / "pg", find(), settings=SETTINGS)
     cluster.create("shop")
     cluster.start()
-    reader = _load_shop(cluster)
+    reader, keeper = _load_shop(cluster)
     version = ".".join(map(str, cluster.binaries.version))
     stage.say(f"PostgreSQL {version}, created, started and loaded in {time.perf_counter() - started:.1f} s.")
     stage.say(f"The server gets the role {READER}, which may SELECT and nothing else.")
-    asyncio.run(_play(stage, root, reader))
+    asyncio.run(_play(stage, root, reader, keeper))
 
 
-def _load_shop(cluster: Cluster) -> str:
-    """Load the shop and return the URL of its reader."""
+def _load_shop(cluster: Cluster) -> tuple[str, str]:
+    """Load the shop and return the URLs of who may read it and who may change it."""
     script = Path(__file__).with_name("shop.sql").read_text(encoding="utf-8")
-    password = cluster.make_password(READER)
-    cluster.run_script(f"\\set reader_password '{password}'\n{script}", "shop")
-    return cluster.url("shop", READER)
+    reader, keeper = cluster.make_password(READER), cluster.make_password(KEEPER)
+    cluster.run_script(f"\\set reader_password '{reader}'\n\\set keeper_password '{keeper}'\n{script}", "shop")
+    return cluster.url("shop", READER), cluster.url("shop", KEEPER)
 
 
-async def _play(stage: Stage, root: Path, reader: str) -> None:
-    """Start the real server and play the scenes with a client."""
-    audit = root / "audit.jsonl"
-    variables = {"PGWARDEN_DATABASE_URL": reader, "PGWARDEN_HOME": str(root), "PGWARDEN_AUDIT_PATH": str(audit)}
+async def _play(stage: Stage, root: Path, reader: str, keeper: str) -> None:
+    """Play all scenes: with a server that reads, one that may change, and one under a policy file."""
+    rules = Path(__file__).with_name("policy.yaml")
+    somebody = changes.Person(stage)
+    started = time.perf_counter()
+    async with _served(root, PGWARDEN_DATABASE_URL=reader) as client:
+        await scenes.play(stage, client, started)
+    async with _served(root, PGWARDEN_DATABASE_URL=keeper, PGWARDEN_PROFILE="admin") as client:
+        await changes.tiers(stage, client)
+    async with _served(root, somebody, PGWARDEN_DATABASE_URL=keeper, PGWARDEN_GOVERNANCE=str(rules)) as client:
+        await changes.person(stage, client, somebody)
+        await changes.policy(stage, client, rules.read_text(encoding="utf-8"))
+    scenes.audit_trail(stage, root / "audit.jsonl")
+
+
+@asynccontextmanager
+async def _served(root: Path, person: changes.Person | None = None, **variables: str) -> AsyncIterator[Client]:
+    """Start the real server and connect a client to it; with a person, one that can ask them."""
+    variables |= {"PGWARDEN_HOME": str(root), "PGWARDEN_AUDIT_PATH": str(root / "audit.jsonl")}
     # The path on the command line is how _clean recognises a server that was left behind.
     env_file = root / "server.env"
+    env_file.unlink(missing_ok=True)
     with os.fdopen(os.open(env_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
         out.writelines(f"{name}='{value}'\n" for name, value in variables.items())
     server = StdioServerParameters(command=sys.executable, args=["-m", "pgwarden", "--env-file", str(env_file)])
     with (root / "server.log").open("w+", encoding="utf-8") as log:
         try:
-            started = time.perf_counter()
-            async with Client(stdio_client(server, errlog=log), read_timeout_seconds=CALL_TIMEOUT_S) as client:
-                await scenes.play(stage, client, started)
+            async with Client(
+                stdio_client(server, errlog=log), read_timeout_seconds=CALL_TIMEOUT_S, elicitation_callback=person
+            ) as client:
+                yield client
         except Exception as exc:
             cause = _cause(exc)
             if isinstance(cause, BrokenPipeError):
                 raise cause from None
             log.seek(0)
             raise DemoError(f"{cause}\n{log.read()}".strip()) from exc
-    scenes.audit_trail(stage, audit)
 
 
 def _failed(exc: BaseException) -> int:

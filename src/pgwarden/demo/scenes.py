@@ -8,11 +8,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from mcp import Client
-from mcp_types import CallToolResult, TextContent
 
+from pgwarden.demo.calls import error, result, shown, text
 from pgwarden.demo.stage import Stage, check
 
 TOP_CUSTOMERS = """
@@ -39,6 +38,9 @@ ATTACKS = (
     ("a program on the server", "COPY shop.customers TO PROGRAM 'cat > /tmp/customers'"),
     ("ending other sessions", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"),
 )
+
+
+AUDITED = ("n", "tool", "tier", "consent", "outcome", "affected")
 
 
 async def play(stage: Stage, client: Client, started: float) -> None:
@@ -77,34 +79,31 @@ async def tools(stage: Stage, client: Client, started: float) -> None:
 async def look_around(stage: Stage, client: Client) -> None:
     """Finding out what is there, without reading a row."""
     stage.scene("What is in this database?")
-    tables = await _text(stage, client, "list_tables", {"schema": "shop"})
-    check(all(name in tables for name in ("customers", "order_items", "revenue_by_month")), "list_tables names them")
-    stage.show(tables)
-    described = await _text(stage, client, "describe_table", {"tables": ["shop.orders"]})
+    tables = await shown(stage, client, "list_tables", {"schema": "shop"}, 15)
+    check(
+        all(name in tables for name in ("customers", "order_items", "revenue_by_month", "wages")),
+        "list_tables names them",
+    )
+    described = await shown(stage, client, "describe_table", {"tables": ["shop.orders"]}, 14)
     check("One row for each order" in described and "shop.customers" in described, "comments and keys are shown")
-    stage.show(described, 14)
-    path = await _text(stage, client, "find_join_path", {"from_table": "shop.payments", "to_table": "shop.categories"})
+    path = await shown(stage, client, "find_join_path", {"from_table": "shop.payments", "to_table": "shop.categories"})
     check("order_items" in path and "JOIN" in path, "the way leads over order_items")
-    stage.show(path)
 
 
 async def query(stage: Stage, client: Client) -> None:
     """An ordinary question."""
     stage.scene("Who are our best customers?")
-    answer = await _text(stage, client, "run_query", {"sql": TOP_CUSTOMERS})
+    answer = await shown(stage, client, "run_query", {"sql": TOP_CUSTOMERS})
     check(re.search(r"\b5 rows\b", answer), "five rows came back")
-    stage.show(answer)
 
 
 async def pages(stage: Stage, client: Client) -> None:
     """A long result comes in pages, and says so."""
     stage.scene("A long result, page by page")
-    first = await _text(stage, client, "run_query", {"sql": PAGED, "params": [10], "max_rows": 3})
-    stage.show(first)
+    first = await shown(stage, client, "run_query", {"sql": PAGED, "params": [10], "max_rows": 3})
     cursor = re.search(r"cursor=(\w[\w.-]*)", first)
     check(cursor, "a page that is not the last has a cursor")
-    second = await _text(stage, client, "run_query", {"cursor": cursor[1] if cursor else "", "max_rows": 3})
-    stage.show(second)
+    second = await shown(stage, client, "run_query", {"cursor": cursor[1] if cursor else "", "max_rows": 3})
     ids = [_first_column(page) for page in (first, second)]
     check(len(ids[0]) == len(ids[1]) == 3 and max(ids[0]) < min(ids[1]), "the second page goes on after the first")
 
@@ -112,22 +111,21 @@ async def pages(stage: Stage, client: Client) -> None:
 async def plans(stage: Stage, client: Client) -> None:
     """Why is it slow?"""
     stage.scene("How would PostgreSQL run it?")
-    plan = await _text(stage, client, "explain_query", {"sql": EXPLAINED, "analyze": True})
+    plan = await shown(stage, client, "explain_query", {"sql": EXPLAINED, "analyze": True})
     check("orders_customer_id_idx" in plan, "the index is used")
-    stage.show(plan)
 
 
 async def attacks(stage: Stage, client: Client) -> None:
     """What must not happen."""
     stage.scene("And what it does not do, whoever asks")
-    before = await _result(client, "run_query", {"sql": COUNTS})
+    before = await result(client, "run_query", {"sql": COUNTS})
     for what, sql in ATTACKS:
         refused = await client.call_tool("run_query", {"sql": sql})
-        error = _error(refused)
-        check(refused.is_error and error.get("code") and error.get("message"), f"{what} is refused")
-        check("query_failed" not in str(error["code"]), f"{what} is refused before PostgreSQL sees it")
-        stage.refused(what, error["code"], error["message"])
-    check(_joined(await _result(client, "run_query", {"sql": COUNTS})) == _joined(before), "nothing was changed")
+        found = error(refused)
+        check(refused.is_error and found.get("code") and found.get("message"), f"{what} is refused")
+        check("query_failed" not in str(found["code"]), f"{what} is refused before PostgreSQL sees it")
+        stage.refused(what, found["code"], found["message"])
+    check(text(await result(client, "run_query", {"sql": COUNTS})) == text(before), "nothing was changed")
     stage.say("Every row is still there. Had one come through, the role and the read-only transaction would have held.")
 
 
@@ -140,12 +138,13 @@ def audit_trail(stage: Stage, path: Path) -> None:
     stage.scene("Every call left a trace")
     lines = path.read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
-    denied = [record for record in records if record["outcome"] == "denied"]
-    check(len(denied) == len(ATTACKS), "each attack is on record")
-    stage.say(f"{len(lines)} lines for {len(lines)} calls, {len(denied)} of them refused. The last refused one:")
-    stage.show(
-        json.dumps({name: denied[-1][name] for name in ("time", "tool", "outcome", "code") if name in denied[-1]})
+    refused = sum(record["outcome"] in ("denied", "failed") for record in records)
+    check(refused == stage.refusals, "each refusal is on record")
+    stage.say(
+        f"{len(lines)} lines, {refused} of them of refused calls. A change leaves one before it runs and one after:"
     )
+    for record in [record for record in records if record.get("consent") == "person"]:
+        stage.show(json.dumps({name: record[name] for name in AUDITED if name in record}))
     stage.call("pgwarden audit verify")
     check(_verify(stage, path) == 0, "the log verifies")
     forged = path.with_name("forged.jsonl")
@@ -159,35 +158,6 @@ def _verify(stage: Stage, path: Path) -> int:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 (our own program)
     stage.show((done.stdout or done.stderr).replace(str(path), path.name))
     return done.returncode
-
-
-async def _text(stage: Stage, client: Client, tool: str, arguments: dict[str, Any]) -> str:
-    """Show a call, make it and return its text."""
-    stage.call(tool, ", ".join(f"{name}={_plain(value)}" for name, value in arguments.items()))
-    return _joined(await _result(client, tool, arguments))
-
-
-async def _result(client: Client, tool: str, arguments: dict[str, Any]) -> CallToolResult:
-    result = await client.call_tool(tool, arguments)
-    check(not result.is_error, f"{tool} answers; it said {_joined(result)}")
-    return result
-
-
-def _plain(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else json.dumps(value)
-
-
-def _joined(result: CallToolResult) -> str:
-    return "\n".join(block.text for block in result.content if isinstance(block, TextContent))
-
-
-def _error(result: CallToolResult) -> dict[str, Any]:
-    try:
-        parsed = json.loads(_joined(result))
-    except ValueError:
-        return {}
-    error = parsed.get("error") if isinstance(parsed, dict) else None
-    return error if isinstance(error, dict) else {}
 
 
 def _first_column(table: str) -> list[int]:

@@ -1,5 +1,5 @@
 -- A small wholesale shop. Every run makes the same rows: what looks random is derived from md5.
--- psql variables: reader_password.
+-- psql variables: reader_password, keeper_password.
 
 CREATE SCHEMA shop;
 SET search_path TO shop;
@@ -153,8 +153,17 @@ GROUP BY 1;
 
 COMMENT ON VIEW revenue_by_month IS 'Returned orders are left out';
 
+CREATE TABLE old_prices AS SELECT id AS product_id, price * 0.9 AS price FROM products;
+
+CREATE TABLE wages AS
+SELECT name, 2000 + 100 * n AS euros
+FROM unnest(ARRAY['Anna', 'Bilal', 'Chloe', 'Dario']) WITH ORDINALITY AS w (name, n);
+
 CREATE ROLE shop_reader LOGIN PASSWORD :'reader_password';
-GRANT USAGE ON SCHEMA shop TO shop_reader;
-GRANT SELECT ON ALL TABLES IN SCHEMA shop TO shop_reader;
+CREATE ROLE shop_keeper LOGIN PASSWORD :'keeper_password';
+GRANT USAGE ON SCHEMA shop TO shop_reader, shop_keeper;
+GRANT SELECT ON ALL TABLES IN SCHEMA shop TO shop_reader, shop_keeper;
+GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA shop TO shop_keeper;
+ALTER TABLE old_prices OWNER TO shop_keeper;
 
 VACUUM ANALYZE;

@@ -22,6 +22,7 @@ class Stage:
         self._out = out
         self._colour = out.isatty() and not os.environ.get("NO_COLOR")
         self._scenes = 0
+        self.refusals = 0
 
     def scene(self, title: str) -> None:
         """Begin a scene."""
@@ -46,7 +47,8 @@ class Stage:
             self._print("     " + self._painted("2", _shortened(line, WIDTH)))
 
     def refused(self, what: str, code: str, message: str) -> None:
-        """Show an attempt that was refused."""
+        """Show an attempt that was refused, and count it."""
+        self.refusals += 1
         head = self._painted("32", "refused")
         self._print(f"   {head} {what} [{code}]\n" + textwrap.indent(textwrap.fill(message, WIDTH - 8), " " * 11))
 

@@ -6,6 +6,7 @@ The tag is random for each result: no value can close it. A result that cannot h
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from pgwarden.results import Rows
 
@@ -23,11 +24,19 @@ _PLAIN_NAME = re.compile(r"\??[A-Za-z_][A-Za-z0-9_]{0,62}\??")
 
 def needs_fence(rows: Rows) -> bool:
     """Tell whether a table can hold free text: in a column that is no number, time or id, or in a column's name."""
-    if any(not _PLAIN_NAME.fullmatch(column.name) for column in rows.columns):
-        return True
-    return bool(rows.rows) and any(
-        column.type.partition("(")[0].removesuffix("[]").strip() not in _NO_TEXT for column in rows.columns
+    return any(not _is_plain(column.name) for column in rows.columns) or (
+        bool(rows.rows) and any(_has_text(column.type) for column in rows.columns)
     )
+
+
+@lru_cache(maxsize=1024)
+def _is_plain(name: str) -> bool:
+    return _PLAIN_NAME.fullmatch(name) is not None
+
+
+@lru_cache(maxsize=256)
+def _has_text(type_: str) -> bool:
+    return type_.partition("(")[0].removesuffix("[]").strip() not in _NO_TEXT
 
 
 def fence(body: str, tag: str) -> str:

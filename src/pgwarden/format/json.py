@@ -16,12 +16,13 @@ from pgwarden.results import Rows
 
 _SAFE = 2**53
 _BREAK = re.compile(r"[\r\n]")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _quote = json.encoder.encode_basestring
 
 
 def dumps(data: Any) -> str:
     """Serialise in the shortest form."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(data)
 
 
 def render_json(rows: Rows, caps: Caps) -> Rendered:

@@ -68,7 +68,7 @@ def _judge(
 
         resolved = resolve.check(parsed, catalog, allowed_functions)
         relations, called = resolved.relations, resolved.functions
-    verdict = answer.give(parsed, catalog, relations, called, listed)
+    verdict = answer.give(parsed, catalog, relations, called, allowed_functions)
     if not shields:
         return verdict
     from pgwarden.guard import masks

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from pgwarden.guard.extensions import is_trusted
 from pgwarden.guard.functions import ALLOWED
+from pgwarden.guard.keywords import CALLED_BY_SYNTAX
 from pgwarden.guard.parsed import Name
 
 FIRST_USER_OID = 16384
@@ -214,6 +215,12 @@ class Catalog:
     def dubious_hooks(self) -> tuple[Hook, ...]:
         """The hooks that run something which only a policy could let through."""
         return tuple(hook for hook in self.hooks if not all(map(self._trusts, hook.functions)))
+
+    @cached_property
+    def called_by_syntax(self) -> tuple[Function, ...]:
+        """The user functions that syntax, which always looks in pg_catalog, may find there."""
+        named = (self.functions_named(Name("pg_catalog", name)) for name in sorted(CALLED_BY_SYNTAX))
+        return tuple(function for functions in named for function in functions)
 
     def functions_named(self, name: Name) -> Iterator[Function]:
         """Yield the user functions that a call of this name can reach."""

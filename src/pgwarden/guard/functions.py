@@ -45,3 +45,8 @@ def is_denied(name: Name) -> bool:
 def names_of(signatures: frozenset[str]) -> frozenset[str]:
     """Return the bare names of the signatures of a policy, such as `pg_catalog.pg_sleep(double precision)`."""
     return frozenset(signature.partition("(")[0].rpartition(".")[2].strip().strip('"') for signature in signatures)
+
+
+def schemas_of(signatures: frozenset[str]) -> frozenset[str]:
+    """Return the schemas that the signatures of a policy name."""
+    return frozenset(signature.partition("(")[0].rpartition(".")[0].strip().strip('"') for signature in signatures)

@@ -1,4 +1,4 @@
-"""SQL as the audit log keeps it: without passwords, and without literals where they are not wanted."""
+"""SQL and other text as the audit log keeps it: without passwords, and without literals where they are not wanted."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ _CREDENTIALS: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """Linear in the text: no two of its repetitions can share characters."""
+_LOGIN: Final = re.compile(r"://[^/\s@:]*:[^/\s@]*@")
+_NAMED: Final = re.compile(r"""(?:pass(?:word|wd|phrase)?|secret)["']?\s*[:=]""", re.IGNORECASE)
+"""A secret by its name, in JSON and the like."""
 _MAY_HOLD_SECRET: Final = re.compile(r"pass|secret|connection|options|://", re.IGNORECASE)
 
 
@@ -39,6 +42,21 @@ def redact_sql(sql: str, *, literals: bool) -> str:
     """
     if literals and not _MAY_HOLD_SECRET.search(sql):
         return sql
+    shown = _redacted(sql, literals=literals)
+    # Outside of every constant it is no SQL.
+    return _first_word(sql) if _LOGIN.search(shown) else shown
+
+
+def redact_text(text: str) -> str:
+    """Return a text that need not be SQL as it may be logged. Never raises.
+
+    A statement loses its passwords; what else looks as if it held one is cut down to its first word.
+    """
+    shown = redact_sql(text, literals=True)
+    return _first_word(text) if _CREDENTIALS.search(shown) or _NAMED.search(shown) else shown
+
+
+def _redacted(sql: str, *, literals: bool) -> str:
     try:
         tokens = lex(sql)
     except Refused:
@@ -69,7 +87,13 @@ def _secrets(tokens: Sequence[Token]) -> set[int]:
     if any(_CREDENTIALS.search(tokens[at].text) for at in strings):
         # A connection string, or code that is put together from strings, any of which may be the password.
         return strings
-    return {at for at in strings if at and tokens[at - 1].value.lower() in _SECRET_WORDS} | set(_options(tokens))
+    return {at for at in strings if _names_secret(tokens, at)} | set(_options(tokens))
+
+
+def _names_secret(tokens: Sequence[Token], at: int) -> bool:
+    """Tell whether what stands before a constant says that it is a secret: PASSWORD '...', or password = '...'."""
+    word = at - 2 if at > 1 and tokens[at - 1].value == "=" else at - 1
+    return word >= 0 and tokens[word].value.lower() in _SECRET_WORDS
 
 
 def _options(tokens: Sequence[Token]) -> Iterator[int]:

@@ -19,7 +19,6 @@ from functools import cached_property, lru_cache
 
 from pgwarden.guard.catalog import TEMP, Catalog, Function, Relation
 from pgwarden.guard.functions import ALLOWED, ALLOWED_IN_WRITES
-from pgwarden.guard.keywords import CALLED_BY_SYNTAX
 from pgwarden.guard.parsed import Name, Parsed, Refused
 from pgwarden.guard.relations import DENIED
 
@@ -223,10 +222,9 @@ class _Check:
 
     def _syntax(self) -> None:
         """Refuse everything where syntax, which always looks in pg_catalog, may find what a superuser put there."""
-        for name in sorted(CALLED_BY_SYNTAX):
-            for function in self._catalog.functions_named(Name("pg_catalog", name)):
-                if not self._acceptable(function.oid):
-                    self._refuse_function(function.oid, "Syntax may call")
+        for function in self._catalog.called_by_syntax:
+            if not self._acceptable(function.oid):
+                self._refuse_function(function.oid, "Syntax may call")
 
     def _is_spelled(self, spelled: frozenset[str]) -> bool:
         # To the type of a column a value is cast without a word.

@@ -54,6 +54,7 @@ class Change:
         sweeps: Objects that stand for relations which the statement does not name: a schema, the database.
         secret: Whether the statement's text holds a password or a connection string: never to be shown or recorded.
         rewrites: Whether it may rewrite a table, as far as its text tells.
+        moves: Whether it takes something out from under the name, or the parent, that rules know it by.
         note: What a person should know of it beside its effect; empty for most.
     """
 
@@ -73,6 +74,7 @@ class Change:
     sweeps: tuple[Target, ...] = ()
     secret: bool = False
     rewrites: bool = False
+    moves: bool = False
     note: str = ""
 
 

@@ -13,6 +13,7 @@ from pgwarden.policy.reach import Statement, breach
 
 _HARD_DELETE_TOOL = "delete_rows"
 _ARCHIVE_HINT = "Nothing is deleted for good here: mark the rows as archived instead."
+_DROPS_ROWS = frozenset({"DROP TABLE", "DROP DATABASE", "DROP OWNED", "DROP EXTENSION"})
 _ADMINISTRATION = frozenset({"code", "power"})
 _CLASSES = frozenset({"rows", "schema", "session", "maintenance"}) | _ADMINISTRATION
 
@@ -93,6 +94,7 @@ def decide_statement(
     targets: Iterable[tuple[str, str]] = (),
     sweeps: Iterable[tuple[str, str]] = (),
     cascade: bool = False,
+    moves: bool = False,
 ) -> Decision:
     """Decide whether a statement that the guard has understood may run.
 
@@ -107,9 +109,14 @@ def decide_statement(
         targets: The objects that it changes: kind and name, quoted as SQL quotes it.
         sweeps: Objects that stand for relations which it does not name, likewise: a schema, the database.
         cascade: Whether it says CASCADE.
+        moves: Whether it takes something out from under the name, or the parent, that rules know it by.
     """
     kinds = frozenset(kinds)
-    refused = _blocked(policy, command, kinds) or _class(policy, command, object_class, unsafe)
+    refused = (
+        _blocked(policy, command, kinds)
+        or _class(policy, command, object_class, unsafe)
+        or _archived(policy, command, kinds, cascade=cascade)
+    )
     if refused:
         return refused
     types = decide_kinds(policy, kinds - {unsafe})
@@ -119,7 +126,7 @@ def decide_statement(
         return types
     if not policy.objects:
         return types
-    statement = Statement(command, object_class, unsafe, tuple(uses), tuple(targets), tuple(sweeps), cascade)
+    statement = Statement(command, object_class, unsafe, tuple(uses), tuple(targets), tuple(sweeps), cascade, moves)
     found = breach(policy.objects, objects, statement)
     return Decision(False, found.rule, found.hidden, found.hint) if found else types
 
@@ -127,6 +134,15 @@ def decide_statement(
 def _blocked(policy: Policy, command: str, kinds: frozenset[str]) -> Decision | None:
     blocked = blocked_by(policy.commands_denied, command, kinds) if policy.commands_denied else None
     return Decision(False, f"{policy.rule('commands.deny', blocked)} refuses {blocked}") if blocked else None
+
+
+def _archived(policy: Policy, command: str, kinds: frozenset[str], *, cascade: bool) -> Decision | None:
+    """Refuse to drop what holds rows where none may be deleted for good."""
+    if policy.deletes != "archive" or not (command in _DROPS_ROWS or (cascade and "DROP" in kinds)):
+        return None
+    return Decision(
+        False, f"{policy.rule('deletes', 'archive')} is archive, and {command} drops rows", hint=_ARCHIVE_HINT
+    )
 
 
 def _class(policy: Policy, command: str, object_class: str, unsafe: str) -> Decision | None:

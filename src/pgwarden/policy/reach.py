@@ -49,6 +49,7 @@ class Statement:
     targets: tuple[tuple[str, str], ...] = ()
     sweeps: tuple[tuple[str, str], ...] = ()
     cascade: bool = False
+    moves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ def breach(rules: ObjectRules, objects: Objects | None, statement: Statement) ->
         return None
     if statement.uses and objects is None:
         return Breach("the rules on tables cannot be applied without the database's catalog")
-    return _unnamed(rules, statement) or _relations(rules, objects or Objects(), statement)
+    objects = objects or Objects()
+    return _unnamed(rules, statement) or _moved(rules, objects, statement) or _relations(rules, objects, statement)
 
 
 def _hidden_object(rules: ObjectRules, objects: Objects | None, statement: Statement) -> Relation | None:
@@ -128,6 +130,20 @@ def _unnamed(rules: ObjectRules, statement: Statement) -> Breach | None:
     return None
 
 
+def _moved(rules: ObjectRules, objects: Objects, statement: Statement) -> Breach | None:
+    """Refuse to take what a rule is about out from under it: to rename, move or detach it."""
+    if not statement.moves:
+        return None
+    if any(kind == "schema" for kind, _ in statement.targets):
+        return Breach("the rules on tables know schemas by their names, which must not change")
+    for use in statement.uses:
+        for schema, name in ((use.schema, use.name), *_ancestors((use.schema, use.name), objects)):
+            rule = next((each for each in rules.tables if each.meets(schema, name)), None)
+            if rule is not None:
+                return Breach(f"{rule.origin} is about {schema}.{name}, which {statement.command} would take away")
+    return None
+
+
 def _has_schema(statement: Statement) -> bool:
     return any(kind == "schema" for kind, _ in statement.targets)
 
@@ -135,9 +151,11 @@ def _has_schema(statement: Statement) -> bool:
 def _relations(rules: ObjectRules, objects: Objects, statement: Statement) -> Breach | None:
     for use in statement.uses:
         named = f"{use.schema}.{use.name}" if use.schema else use.name
-        rule = refusing_rule(rules, use.operation, use.schema, use.name)
-        if rule is not None:
-            return Breach(f"{rule.origin} refuses {use.operation} on {named}")
+        for schema, name in ((use.schema, use.name), *_ancestors((use.schema, use.name), objects)):
+            rule = refusing_rule(rules, use.operation, schema, name)
+            if rule is not None:
+                part = "" if (schema, name) == (use.schema, use.name) else f", a part of {schema}.{name}"
+                return Breach(f"{rule.origin} refuses {use.operation} on {named}{part}")
         for operation, relation in _reached(use, objects):
             if _is_hidden(rules, objects, relation):
                 return Breach(f"{use.operation} on {named} reaches what the policy does not allow")
@@ -146,6 +164,14 @@ def _relations(rules: ObjectRules, objects: Objects, statement: Statement) -> Br
                 reached = f"{relation[0]}.{relation[1]}"
                 return Breach(f"{rule.origin} refuses {operation} on {reached}, which {use.operation} on {named} does")
     return None
+
+
+def _ancestors(relation: Relation, objects: Objects) -> Iterator[Relation]:
+    """Yield the tables that a partition or child is a part of, at every level: its rows are theirs."""
+    for (operation, parent), effects in objects.writes.items():
+        # Nothing but a parent passes an ALTER on.
+        if operation == "ALTER" and ("ALTER", relation) in effects:
+            yield parent
 
 
 def _reached(use: Use, objects: Objects) -> Iterator[tuple[str, Relation]]:

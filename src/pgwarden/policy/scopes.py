@@ -49,17 +49,25 @@ class Scopes:
         Raises:
             ScopeError: It is not, and the error names it; or the token has expired.
         """
-        if self.expires_at is not None and time.time() >= self.expires_at:
-            raise ScopeError(
-                "The token has expired.",
-                code="scope_expired",
-                hint="Ask the owner of the server for a new token and start the server with it.",
-            )
+        self.require_valid()
         if not self.has(scope):
             raise ScopeError(
                 f"The token lacks the scope {scope}.",
                 hint="Ask the owner of the server for a token with it.",
                 details={"missing_scope": scope},
+            )
+
+    def require_valid(self) -> None:
+        """Do nothing while the token, if there is one, has not expired.
+
+        Raises:
+            ScopeError: It has.
+        """
+        if self.expires_at is not None and time.time() >= self.expires_at:
+            raise ScopeError(
+                "The token has expired.",
+                code="scope_expired",
+                hint="Ask the owner of the server for a new token and start the server with it.",
             )
 
 

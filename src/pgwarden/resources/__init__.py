@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pgwarden.catalogue import Category
-from pgwarden.errors import DatabaseError
+from pgwarden.errors import DatabaseError, ScopeError
 from pgwarden.policy import Policy
 from pgwarden.policy.scopes import Scopes
 from pgwarden.results import Report
@@ -47,7 +47,8 @@ async def _policy(around: Surroundings) -> Report:
 
     try:
         warnings = (await (await around.database()).role()).warnings
-    except DatabaseError as exc:
+    except (DatabaseError, ScopeError) as exc:
+        # A token without the database's scopes may still know what it grants.
         warnings = (f"The database's role is not known: {exc.message}",)
     return render(
         around.policy,

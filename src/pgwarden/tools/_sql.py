@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -18,6 +19,13 @@ from pgwarden.results import Rows
 from pgwarden.tools import _names
 
 _WORD = re.compile(r"[\w$]+")
+_DOTTED = re.compile(r'"?[\w$]+"?\.')
+_PLAN_WORDS = frozenset(
+    _WORD.findall("""
+    Aggregate Append Cond Filter Function Group Hash Index Join Key Limit Merge Name Node Output Plan Plans Relation
+    Result Rows Scan Schema Seq Settings Sort Subplan Type Width actual cost loops on rows time using width""")
+)
+"""Words of plans: a hidden table that bears one is not worth refusing every plan."""
 _PLANNED = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
 
 Params = Annotated[list[Any] | None, Field(description="Values of $1, $2, ...")]
@@ -54,13 +62,13 @@ async def read(ctx: Context, sql: str, values: Sequence[str | None], *, offset: 
         primary: Never ask a replica.
 
     Raises:
-        DatabaseError: as Database.read, in the caller's terms.
+        DatabaseError: as Database.read, in the caller's terms; or it is a plan that names what is hidden.
     """
     verdict = ctx.verdict
     if verdict is None:
         raise no_statement()
     try:
-        return await ctx.db.read(
+        rows = await ctx.db.read(
             verdict.canonical,
             values,
             wrap=verdict.form == "select",
@@ -73,6 +81,7 @@ async def read(ctx: Context, sql: str, values: Sequence[str | None], *, offset: 
         )
     except QueryError as exc:
         raise await for_caller(ctx, exc, sql) from None
+    return shown(ctx, rows, sql)
 
 
 def has_plan(ctx: Context) -> bool:
@@ -138,7 +147,7 @@ async def for_caller(ctx: Context, exc: QueryError, sql: str, before: int = 0) -
 
 
 def names_hidden(ctx: Context, text: str, sql: str) -> bool:
-    """Tell whether a text of the server's has the name of a relation that is absent for the caller.
+    """Tell whether a text of the server's has the name of something that is absent for the caller.
 
     Args:
         ctx: The call.
@@ -146,7 +155,54 @@ def names_hidden(ctx: Context, text: str, sql: str) -> bool:
         sql: What the caller wrote: a word of theirs tells them nothing.
     """
     said, known = _words(text), _words(sql)
-    return any(said >= (words := _words(name)) and not known >= words for _, name in ctx.hidden)
+    if any(name and said >= (words := _words(name)) and not known >= words for _, name in ctx.hidden):
+        return True
+    # The name of a schema may be any word; before a dot, or called a schema, it means the schema.
+    schemas = {schema for schema, name in ctx.hidden if not name and said >= _words(schema)}
+    return any(_says_schema(text, schema) for schema in schemas if not known >= _words(schema))
+
+
+def shown(ctx: Context, rows: Rows, sql: str) -> Rows:
+    """Return rows of the caller's statement without what PostgreSQL itself told of hidden things in them.
+
+    Args:
+        ctx: The call.
+        rows: Of a read, or of RETURNING.
+        sql: What the caller wrote.
+
+    Raises:
+        QueryError: They are a plan that names what is hidden.
+    """
+    if not ctx.hidden:
+        return rows
+    rows.columns = tuple(
+        replace(column, type="not shown") if names_hidden(ctx, column.type, sql) else column for column in rows.columns
+    )
+    if ctx.verdict is not None and ctx.verdict.form == "explain":
+        check_plan(ctx, "\n".join(filter(None, (row[0] for row in rows.rows))), sql)
+    return rows
+
+
+def check_plan(ctx: Context, text: str, sql: str) -> None:
+    """Refuse to show a plan that names what is absent for the caller: row security reads what the statement does not.
+
+    Args:
+        ctx: The call.
+        text: The plan.
+        sql: What the caller wrote.
+
+    Raises:
+        QueryError: It does.
+    """
+    if ctx.hidden and names_hidden(
+        ctx, " ".join(_words(text) - _PLAN_WORDS) + " " + " ".join(_DOTTED.findall(text)), sql
+    ):
+        raise QueryError("The plan names something that is not shown.", code="plan_not_shown")
+
+
+def _says_schema(text: str, schema: str) -> bool:
+    quoted = re.escape(schema)
+    return re.search(rf'(?<![\w$]){quoted}"?\.|schema "{quoted}"', text) is not None
 
 
 def _words(text: str) -> set[str]:

@@ -32,7 +32,7 @@ async def run_query(
     params: _sql.Params = None,
     timeout_s: Annotated[float | None, Field(gt=0)] = None,
 ) -> Rows:
-    """Run one read-only SQL statement. `cursor` continues a truncated result."""
+    """Run one read-only SQL statement."""
     verdict = ctx.verdict
     if verdict is None:
         raise _sql.no_statement()

@@ -196,7 +196,7 @@ async def list_roles(
     schema: Annotated[str, Field(description="Show grants on it.")] = "",
     filter: Filter = "",
 ) -> Rows:
-    """List roles: attributes, memberships, grants on a schema. Roles named pg_* only where the filter asks."""
+    """List roles: attributes, memberships, grants on a schema. pg_* only where the filter asks."""
     rows = await _page(ctx, "list_roles", {"schema": schema, "filter": filter}, {"after_name": 0}, shown=5)
     if schema and all(row[3] is None for row in rows.rows):
         await _names.check_schema(ctx, schema)

@@ -76,7 +76,7 @@ async def execute_sql(
         )
     except QueryError as exc:
         raise await _sql.for_caller(ctx, exc, sql) from None
-    return _answer(written, _notes(ctx, sql, written))
+    return _answer(written, _said(ctx, sql, written), _notes(ctx, written))
 
 
 def _check_dry_run(ctx: Context, found: Plan) -> None:
@@ -97,17 +97,24 @@ def _check_dry_run(ctx: Context, found: Plan) -> None:
     )
 
 
-def _notes(ctx: Context, sql: str, written: Written) -> tuple[str, ...]:
-    """Return what there is to say beside the command's tag."""
+def _said(ctx: Context, sql: str, written: Written) -> tuple[str, ...]:
+    """Return what is to be said in words of the database's: notices, and names of tables that were changed too."""
     assert ctx.verdict is not None
-    assert ctx.verdict.change is not None
-    notes = [notice for notice in written.notices if not _sql.names_hidden(ctx, notice, sql)]
-    if len(notes) < len(written.notices):
-        notes.append("the server said more, about what is not shown")
+    said = [notice for notice in written.notices if not _sql.names_hidden(ctx, notice, sql)]
+    if len(said) < len(written.notices):
+        said.append("the server said more, about what is not shown")
     changed = {(use.relation.schema, use.relation.name) for use in ctx.verdict.uses if use.operation != "SELECT"}
     others = [each for each in written.touched if (each.schema, each.name) not in changed]
     if others:
-        notes.append(f"rows changed in other tables: {', '.join(_touched(ctx, others))}")
+        said.append(f"rows changed in other tables: {', '.join(_touched(ctx, others))}")
+    return tuple(said)
+
+
+def _notes(ctx: Context, written: Written) -> tuple[str, ...]:
+    """Return what there is to say beside the command's tag, in words of ours."""
+    assert ctx.verdict is not None
+    assert ctx.verdict.change is not None
+    notes = []
     if written.rolled_back:
         notes.append(DRY_RUN_NOTE)
     if not ctx.verdict.change.in_transaction:
@@ -128,14 +135,14 @@ def _touched(ctx: Context, tables: Iterable[Touched]) -> Iterator[str]:
         yield f"tables that are not shown ({hidden:,})"
 
 
-def _answer(written: Written, notes: tuple[str, ...]) -> Rows | Ack:
+def _answer(written: Written, said: tuple[str, ...], notes: tuple[str, ...]) -> Rows | Ack:
     """Return what was done: the rows of RETURNING, or else the command's tag."""
     if written.rows is not None:
         rows = written.rows
         rows.notes = (written.tag, *rows.notes, *notes)
-        rows.affected = written.affected
+        rows.affected, rows.said = written.affected, said
         return rows
     data: dict[str, Any] = {"command": written.tag, "affected": written.affected, "rolled_back": written.rolled_back}
-    data["notes"] = list(notes) or None
+    data["notes"] = [*said, *notes] or None
     known = {name: value for name, value in data.items() if value is not None}
-    return Ack("\n".join((written.tag, *notes)), known, written.affected)
+    return Ack("\n".join((written.tag, *notes)), known, written.affected, said)

@@ -8,6 +8,7 @@ from typing import Final
 from pgwarden.guard.ddl import alter_table, code, objects, options, power, rights, roles, routines, sequences, types
 from pgwarden.guard.ddl.draft import Draft
 from pgwarden.guard.ddl.reader import Reader
+from pgwarden.guard.parsed import Refused
 
 _Rest = Callable[[Reader, Draft], None]
 
@@ -52,11 +53,12 @@ def _common(reader: Reader, draft: Draft, kind: str) -> bool:
             draft.typed("It decides whether dropping the extension drops it.")
             draft.classify("code")
             reader.identifier()
-        case _:
+        case phrase:
             draft.note = "Whatever uses the old name no longer finds it."
             if kind in ("schema", "function", "procedure", "routine", "policy", "rule", "trigger"):
                 draft.typed("Everything that uses the old name no longer finds it.")
-            reader.identifier(function=True)
+            name = reader.identifier(function=True)
+            (draft.set_schema if phrase == "set schema" else draft.rename)(name)
     draft.locks(objects.KINDS[kind].lock)
     return True
 
@@ -86,7 +88,9 @@ def _extension(reader: Reader, draft: Draft) -> None:
         elif reader.is_string():
             reader.string()
         return
-    reader.expect("add", "drop")
+    if reader.expect("add", "drop") == "add":
+        # The functions of some extensions are trusted, and so would this one be.
+        raise Refused("never_allowed", "Nothing is added to an extension here, whatever the profile.", "Use psql.")
     kind = objects.expect_kind(reader)
     objects.read(reader, draft, kind, "ALTER")
 

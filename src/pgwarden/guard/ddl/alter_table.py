@@ -78,7 +78,15 @@ def _type(reader: Reader, draft: Draft) -> None:
     if reader.take("collate"):
         reader.name()
     if reader.take("using"):
+        _changes_rows(draft)
         _expression(reader, draft)
+
+
+def _changes_rows(draft: Draft) -> None:
+    """Note that other values take the place of those in the rows: an UPDATE by another name."""
+    table = draft.relations[0]
+    draft.does("UPDATE")
+    draft.uses("UPDATE", table.name, table.index)
 
 
 def _expression(reader: Reader, draft: Draft) -> None:
@@ -88,6 +96,7 @@ def _expression(reader: Reader, draft: Draft) -> None:
 
 def _set_expression(reader: Reader, draft: Draft) -> None:
     draft.rewrite("It computes the column anew in every row.")
+    _changes_rows(draft)
     draft.in_brackets(reader)
 
 
@@ -134,6 +143,10 @@ def _drops_from_column(what: str) -> _Action:
 
 def _drop_not_null(_: Reader, draft: Draft) -> None:
     draft.typed("It drops a constraint.")
+
+
+def _drop_default(_: Reader, draft: Draft) -> None:
+    draft.typed("It drops a default, which rows without a value have had.")
 
 
 def _nothing(_reader: Reader, _draft: Draft) -> None:
@@ -186,6 +199,11 @@ def _parent(reader: Reader, draft: Draft) -> None:
     draft.read_relation(reader, "SELECT", "ALTER")
 
 
+def _no_parent(reader: Reader, draft: Draft) -> None:
+    draft.moves = True
+    draft.read_relation(reader, "ALTER")
+
+
 def _replica_identity(reader: Reader, _: Draft) -> None:
     if reader.expect("nothing", "full", "default", "using index") == "using index":
         reader.identifier()
@@ -213,6 +231,7 @@ def _attach(reader: Reader, draft: Draft) -> None:
 
 def _detach(reader: Reader, draft: Draft) -> None:
     draft.typed("The rows of the partition are no longer in the table.")
+    draft.moves = True
     draft.read_relation(reader, "ALTER")
     if reader.take("concurrently"):
         draft.command += " DETACH PARTITION CONCURRENTLY"
@@ -227,7 +246,7 @@ def _rename(reader: Reader, draft: Draft) -> None:
     draft.locks(_MILD if draft.command == "ALTER INDEX" else _FULL)
     draft.note = "Queries, functions and policies that use the old name no longer find it."
     if reader.take("to"):
-        reader.identifier()
+        draft.rename(reader.identifier())
         return
     reader.take("column", "constraint")
     reader.identifier()
@@ -238,7 +257,7 @@ def _rename(reader: Reader, draft: Draft) -> None:
 def _set_schema(reader: Reader, draft: Draft) -> None:
     draft.locks(_FULL)
     draft.note = "Queries, functions and policies that use the old name no longer find it."
-    reader.identifier()
+    draft.set_schema(reader.identifier())
 
 
 def _depends(reader: Reader, draft: Draft) -> None:
@@ -263,7 +282,7 @@ _COLUMN_ACTIONS: Final[dict[str, _Action]] = {
     "set data type": _type,
     "type": _type,
     "set default": _expression,
-    "drop default": _nothing,
+    "drop default": _drop_default,
     "set not null": _nothing,
     "drop not null": _drop_not_null,
     "set expression as": _set_expression,
@@ -321,7 +340,7 @@ _ACTIONS: Final[dict[str, _Action]] = {
     "set": _storage,
     "reset": _storage,
     "inherit": _locked(_FULL, _parent),
-    "no inherit": _locked(_FULL, _parent, "The rows of the table are no longer in its parent."),
+    "no inherit": _locked(_FULL, _no_parent, "The rows of the table are no longer in its parent."),
     "of": _locked(_FULL, _of_type),
     "not of": _locked(_FULL, _nothing),
     "owner to": _locked(_FULL, owner),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from pgwarden.guard import keywords
 from pgwarden.guard.parsed import Name
+from pgwarden.guard.spelling import quoted, spelled
 from pgwarden.guard.verdict import Change, Target
 
 if TYPE_CHECKING:
@@ -17,20 +16,9 @@ if TYPE_CHECKING:
 Resolve = Callable[[Name], Name | None]
 """Finds the relation that a name means, as `Catalog.resolve` does."""
 
-_PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
-_NEEDS_QUOTES: Final = keywords.RESERVED | keywords.NAMES_FUNCTION | keywords.SYNTAX_CALLS | keywords.NEWER_SYNTAX_CALLS
 
-
-def quoted(name: str) -> str:
-    """Return a name as PostgreSQL's quote_ident() does: in quotes where it could be read otherwise."""
-    if _PLAIN.fullmatch(name) and name not in _NEEDS_QUOTES:
-        return name
-    return '"' + name.replace('"', '""') + '"'
-
-
-def spelled(name: Name) -> str:
-    """Return a name with its schema, each part quoted where it has to be: a dot in a part is not a separator."""
-    return f"{quoted(name.schema)}.{quoted(name.name)}" if name.schema else quoted(name.name)
+CALLABLE: Final = frozenset({"function", "procedure", "routine", "aggregate"})
+"""Kinds of objects that are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +80,8 @@ class Definition:
         typed_as: What the typed name starts with, for commands that the policy lists as unsafe.
         secret: Whether its text holds a password or a connection string: never to be shown or recorded.
         rewrites: Whether it may rewrite a table, as far as its text tells; in doubt true.
+        moves: Whether it takes something out from under the name, or the parent, that rules know it by.
+        given: The name, or with an empty name the schema, that its target gets; None where it keeps both.
         note: What a person should know of it beside its effect; empty for most.
     """
 
@@ -110,6 +100,8 @@ class Definition:
     typed_as: str = ""
     secret: bool = False
     rewrites: bool = False
+    moves: bool = False
+    given: Name | None = None
     note: str = ""
 
     def qualified(self, resolve: Resolve | None = None) -> Change:

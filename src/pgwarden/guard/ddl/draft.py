@@ -39,6 +39,8 @@ class Draft:
         unsafe_list: What the policy allows of what is never allowed otherwise.
         kinds: Statement types, in order.
         reasons: Why it is of the tier "typed"; empty: it is "confirm".
+        moves: Whether it takes something out from under its name, or out of its parent.
+        given: The name, or with an empty name the schema, that its target gets.
     """
 
     command: str = ""
@@ -59,6 +61,8 @@ class Draft:
     cascade: bool = False
     secret: bool = False
     rewrites: bool = False
+    moves: bool = False
+    given: Name | None = None
     unsafe: str = ""
     typed_as: str = ""
     note: str = ""
@@ -88,6 +92,15 @@ class Draft:
     def target(self, target: Object) -> None:
         """Add a target."""
         self.objects.append(target)
+
+    def rename(self, name: str) -> None:
+        """Note the new name of what is renamed."""
+        self.moves, self.given = True, Name("", name)
+
+    def set_schema(self, schema: str) -> None:
+        """Note the new schema of what is moved: other rules can count there."""
+        self.moves, self.given = True, Name(schema, "")
+        self.sweeps.append(Target("schema", schema))
 
     def uses(self, operation: str, name: Name, index: int) -> None:
         """Add a relation that the statement names, by where its name starts."""
@@ -168,5 +181,7 @@ class Draft:
             typed_as=self.typed_as,
             secret=self.secret,
             rewrites=self.rewrites,
+            moves=self.moves,
+            given=self.given,
             note=self.note,
         )

@@ -73,6 +73,7 @@ def truncate(reader: Reader, draft: Draft) -> None:
 
 def _owned(reader: Reader, draft: Draft) -> None:
     draft.command = "DROP OWNED"
+    draft.does("REVOKE")
     draft.classify("power")
     draft.typed("It drops everything that a role owns, and its rights.")
     draft.sweeps.append(Target("database", ""))

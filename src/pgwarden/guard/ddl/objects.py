@@ -8,11 +8,12 @@ from typing import Final
 
 from pgwarden.guard import canonical
 from pgwarden.guard.ddl import typenames
-from pgwarden.guard.ddl.definition import Object, quoted, spelled
+from pgwarden.guard.ddl.definition import Object
 from pgwarden.guard.ddl.draft import Draft
 from pgwarden.guard.ddl.reader import Reader
 from pgwarden.guard.lexer import Kind
 from pgwarden.guard.parsed import Name, Refused
+from pgwarden.guard.spelling import quoted, spelled
 from pgwarden.guard.verdict import ObjectClass
 
 _MODES: Final = ("in out", "in", "out", "inout", "variadic")

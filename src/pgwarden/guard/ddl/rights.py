@@ -45,6 +45,7 @@ def grant(reader: Reader, draft: Draft) -> None:
         _grantees(reader)
         reader.take("with grant option")
     else:
+        draft.typed(roles.MEMBERSHIP)
         _roles(reader, draft)
         reader.expect("to")
         _grantees(reader)

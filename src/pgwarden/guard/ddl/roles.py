@@ -23,6 +23,7 @@ _FLAGS: Final = keywords.words("""
     createdb nocreatedb createrole nocreaterole inherit noinherit login nologin nosuperuser noreplication nobypassrls
     superuser replication bypassrls""")
 _POWERFUL: Final = frozenset({"superuser", "replication", "bypassrls"})
+MEMBERSHIP: Final = "Members of a role can do whatever it can: of a superuser, everything."
 _MEMBERSHIPS: Final = ("in role", "in group", "role", "user", "admin")
 
 
@@ -45,7 +46,8 @@ def alter(reader: Reader, draft: Draft, kind: str) -> None:
     if reader.take("rename to"):
         reader.identifier()
         return
-    if kind == "group" and reader.take("add user", "drop user"):
+    if kind == "group" and (phrase := reader.take("add user", "drop user")):
+        draft.does("GRANT" if phrase == "add user" else "REVOKE")
         for _ in reader.items():
             draft.target(Object("role", Name("", member(reader, draft))))
         return
@@ -101,6 +103,8 @@ def _options(reader: Reader, draft: Draft, *, creating: bool) -> None:
         elif reader.take("sysid"):
             reader.number()
         elif creating and reader.take(*_MEMBERSHIPS):
+            draft.does("GRANT")
+            draft.typed(MEMBERSHIP)
             for _ in reader.items():
                 member(reader, draft)
         else:

@@ -35,7 +35,8 @@ NOTE: Final = (
     "and the session is reset after it."
 )
 _NEVER: Final = ("role", "session authorization", "transaction", "constraints", "session characteristics", "local role")
-_LIBRARIES: Final = ("_preload_libraries", "library_path")
+_LIBRARIES: Final = ("_preload_libraries", "library_path", "extension_control_path")
+_IDENTITY: Final = ("session_replication_role", "role", "session_authorization")
 
 
 def set_value(reader: Reader, draft: Draft) -> None:
@@ -81,7 +82,9 @@ def setting_of_others(reader: Reader) -> None:
 
 
 def _check_library(name: Name) -> None:
-    if any(name.name.endswith(end) for end in _LIBRARIES) or name.name in ("session_replication_role", "role"):
+    # PostgreSQL compares names of settings without regard to case, also in quotes.
+    setting = name.name.lower()
+    if setting.endswith(_LIBRARIES) or setting in _IDENTITY:
         raise Refused("never_allowed", f"{name} is not set for others here, whatever the profile.", "Use psql.")
 
 

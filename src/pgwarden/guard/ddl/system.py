@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pgwarden.guard import relations
+from pgwarden.guard import functions, relations
+from pgwarden.guard.ddl import typenames
+from pgwarden.guard.ddl.definition import CALLABLE, Object
 from pgwarden.guard.parsed import Name, Refused
 
 if TYPE_CHECKING:
     from pgwarden.guard.ddl.draft import Draft
 
 _SCHEMAS: Final = frozenset({"pg_catalog", "information_schema", "pg_toast"})
+_CHANGES: Final = ("ALTER", "DROP", "COMMENT")
 _MAINTENANCE: Final = ("VACUUM", "ANALYZE", "REINDEX")
 
 
@@ -35,8 +38,24 @@ def check(draft: Draft) -> None:
         if not name.schema and name.name.startswith("pg_"):
             raise _no(name, draft.command, f"If it is a table of your own, write its schema before it: s.{name.name}.")
     for it in draft.objects:
-        if it.kind in ("schema", "all tables in schema") and it.name.name in _SCHEMAS:
+        if (it.kind == "schema" or it.kind.startswith("all ")) and it.name.name in _SCHEMAS:
             raise _no(it.name, draft.command)
+        if draft.command.startswith(_CHANGES) and _is_builtin(it):
+            hint = "If it is one of your own, write its schema before it."
+            raise _no(it.name, draft.command, hint)
+    if draft.given and draft.given.schema in _SCHEMAS:
+        raise _no(draft.given, draft.command)
+
+
+def _is_builtin(it: Object) -> bool:
+    """Tell whether a name without a schema is, or may be, the one of a built-in function, type or operator."""
+    if it.name.schema:
+        return False
+    if it.kind in CALLABLE:
+        return it.name.name in functions.ALLOWED or it.name.name in functions.DENIED
+    if it.kind in ("type", "domain"):
+        return typenames.is_builtin(it.name)
+    return it.kind == "operator"
 
 
 def _refuse(name: Name, command: str) -> None:

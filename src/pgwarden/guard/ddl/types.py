@@ -100,6 +100,8 @@ def alter_domain(reader: Reader, draft: Draft) -> None:
             draft.expression(reader, start, reader.at)
         case "add":
             columns.constraints(reader, draft)
+        case "drop default":
+            draft.typed("It drops a default.")
         case "drop not null":
             draft.typed("It drops a constraint.")
         case "drop constraint":

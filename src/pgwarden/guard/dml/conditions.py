@@ -7,6 +7,7 @@ column of the target is compared with something else, by itself, in every arm of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -22,10 +23,13 @@ _ARITHMETIC: Final = frozenset(
 )
 _PATTERNS: Final = words("like ilike similar")
 _COMPARISONS: Final = _PATTERNS | words("is isnull notnull in between")
+_PATTERN_SIGNS: Final = frozenset({"~", "~*", "!~", "!~*", "~~", "~~*", "!~~", "!~~*", "^@"})
 _MATCH_ALL: Final = frozenset({"''", "'%'", "'%%'", "'.*'", "'^'", "'$'", "'^.*$'", "'{}'", "'[]'"})
 """Constants that patterns, containment and >= hold for whatever the column has."""
 _TRUTH: Final = words("true false 't' 'f' 'true' 'false' 'y' 'n' 'yes' 'no' 'on' 'off' '1' '0'")
 """Of a boolean column two of them are all there is."""
+_LITERAL: Final = re.compile(r"[^\W_]")
+"""What a pattern has to have somewhere, so that it can keep a value out."""
 _SET_OPERATIONS: Final = words("union intersect except having group limit offset fetch")
 
 
@@ -133,6 +137,11 @@ class Conditions:
         constants = {stream.tokens[index].text for index in range(right[0], right[1])}
         if sign not in ("=", "<>", "in") and not constants.isdisjoint(_MATCH_ALL):
             return None
+        pattern = word in _PATTERNS or sign in _PATTERN_SIGNS
+        if pattern and any(text.startswith("'") and not _LITERAL.search(text) for text in constants):
+            return None  # '%%%', '()': nothing that a value would have to have
+        if stream.words[at + 1] == "symmetric":
+            return None
         return self._sides(left, right, names_values=equal)
 
     def _sides(self, left: Span, right: Span, *, names_values: bool) -> _Kept | None:
@@ -144,8 +153,9 @@ class Conditions:
                 continue
             if {"null"} == {stream.words[index] for index in range(*other)}:
                 return None
-            truth = any(stream.tokens[index].text.lower() in _TRUTH for index in range(*other))
-            several = truth and other[1] - other[0] > 1
+            texts = [stream.tokens[index].text.lower() for index in range(*other)]
+            truth = any(text in _TRUTH for text in texts)
+            several = (truth and len(texts) > 1) or any(map(_holds_truths, texts))
             return None if several else _Kept(columns | operands.mentioned(other), names_values and not truth)
         return None
 
@@ -163,6 +173,12 @@ class Conditions:
             return None
         tied = Conditions(self._operands.inside(), stream)._kept((found["where"] + 1, end), negated=False)
         return _Kept(self._operands.mentioned(query)) if tied else None
+
+
+def _holds_truths(text: str) -> bool:
+    """Tell whether a constant is an array of nothing but truth values: '{t,f}'."""
+    parts = [part.strip(' "') for part in text.strip("'{} ").split(",")]
+    return text.startswith("'{") and all(part in _TRUTH or f"'{part}'" in _TRUTH for part in parts)
 
 
 def _any(arms: list[_Kept | None]) -> _Kept | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from pgwarden.guard.catalog import Catalog
-from pgwarden.guard.keywords import words
+from pgwarden.guard.keywords import NAMES_FUNCTION, UNRESERVED_SYNTAX, words
 from pgwarden.guard.parsed import Name, Refused, Source
 from pgwarden.guard.shields import Shields
 
@@ -107,6 +107,8 @@ def _check_types(source: Source, catalog: Catalog | None) -> None:
     named = types.named(source.stream, source.names.types, source.names.calls)
     for name in named:
         element = name.name.lstrip("_")
+        if not name.schema and name.name in _NO_TYPES:
+            continue
         if element in _NAMING_TYPES or not _is_plain(name, element, catalog):
             raise Refused(
                 "type_not_allowed",
@@ -123,6 +125,8 @@ def _is_plain(name: Name, element: str, catalog: Catalog | None) -> bool:
     return any(next(catalog.types_named(each), None) for each in (name, Name(name.schema, element)))
 
 
+_NO_TYPES: Final = NAMES_FUNCTION | UNRESERVED_SYNTAX
+"""Words that stand before a string without being its type: `LIKE 'x'`, `ESCAPE '!'`, `AT TIME ZONE 'UTC'`."""
 _BUILTIN_TYPES: Final = words("""
     bool boolean int2 int4 int8 int integer smallint bigint float4 float8 real numeric decimal money text varchar bpchar
     char character name bytea uuid date time timetz timestamp timestamptz interval json jsonb jsonpath xml inet cidr
