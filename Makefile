@@ -22,7 +22,7 @@ $(DEV): $(RUNTIME) requirements-dev.txt
 	@touch $@
 
 .PHONY: demo
-demo: $(RUNTIME) ## Watch the real server at work on a throwaway shop, for a minute
+demo: $(RUNTIME) ## Watch the real server at work on a throwaway shop
 	@$(BIN)/python -m pgwarden demo
 
 .PHONY: test

@@ -35,6 +35,7 @@ _KEEPS_ROWS = frozenset({"CREATE TABLE", "CREATE MATERIALIZED VIEW"})
 """Commands that run a query, where they have one, and keep its rows."""
 _LONG_SQL = 4_000
 """Characters from which on a statement is judged in a thread."""
+_OWNER = "Only the owner of this server can change its policy: tell the person."
 _REMEMBERED = 256
 """Judgements that are kept; of statements that are not long."""
 
@@ -167,7 +168,7 @@ class Judge:
         if not decision.allowed:
             raise PolicyError(
                 f"The policy does not allow this statement: {decision.rule}.",
-                hint=decision.hint or None,
+                hint=decision.hint or _OWNER,
                 details={"kinds": list(verdict.kinds)},
             )
         record.tier = verdict.tier

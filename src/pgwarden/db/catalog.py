@@ -1,7 +1,8 @@
 """The guard's snapshot of a database: read in one statement, checked with a small one, kept while nothing changed.
 
 A snapshot is used unseen for a short time; after that the fingerprint is asked for, and only a new one makes it be read
-again. What a role that only reads could do in between is nothing: it cannot create what the guard looks for.
+again. A definition that is made from here is followed by a look at once (`forget`); one that others make in between is
+their owner's doing, and a role that only reads can make none.
 """
 
 from __future__ import annotations

@@ -315,7 +315,7 @@ class Database:
             self._types.learn(catalog.type_names)
             self._learned = catalog
         if first:
-            for warning in roles.excess(await self.role(), writes=self._writes).warnings:
+            for warning in (await self.role()).warnings:
                 log.warning("%s", warning)
         return catalog
 
@@ -340,7 +340,7 @@ class Database:
         return await self._objects.get(self._fetch)
 
     async def role(self) -> roles.RoleReport:
-        """Return what the connected role could do; asked once.
+        """Return what the connected role could do beyond its profile; asked once.
 
         Raises:
             DatabaseError: It cannot be asked.
@@ -349,7 +349,8 @@ class Database:
         self._scopes.require(READ_SCOPE)
         if self._role is None:
             found = await self._collect(self._ours("role", {}), primary=False)
-            self._role = roles.report(dict(zip(found.names, found.rows[0], strict=True)))
+            row = dict(zip(found.names, found.rows[0], strict=True))
+            self._role = roles.excess(roles.report(row), writes=self._writes)
         return self._role
 
     @property

@@ -138,15 +138,15 @@ class _Check:
         function = self._catalog.functions.get(oid)
         if function is None:
             name = self._catalog.builtins.get(oid, "a built-in function")
-            raise Refused("function_not_allowed", f"{reached} {name}(), which is not allowed in a read.")
+            raise Refused("function_not_allowed", f"{reached} {name}(), which is not allowed.")
         full = f"{function.schema}.{function.signature}"
         rights = ""
         if function.definer:
             rights = f" It runs with the rights of its owner{', a superuser' if function.superuser else ''}."
         raise Refused(
             "function_not_allowed",
-            f"{reached} {full}, which is not known to only read.{rights}",
-            f'{instead}If it only reads, the owner of the policy can add "{full}" to its allowed functions.',
+            f"{reached} {full}, which is not known to be harmless.{rights}",
+            f'{instead}Once its owner has read it, the policy can name "{full}" under functions.allow.',
         )
 
     # Names in the statement
@@ -192,7 +192,7 @@ class _Check:
         if not candidates or (not name.schema and any(f.homonym for f in candidates)):
             raise Refused(
                 "function_not_allowed",
-                f"{name}() is not a function that is known to only read.",
+                f"{name}() is not a function that is known to be harmless.",
                 "Where a type is meant, write CAST(... AS type).",
             )
         return f"{candidates[0].schema}.{name.name}"

@@ -74,7 +74,9 @@ def _index(node: Any, path: str, lines: Lines) -> None:
 
 
 def _explain(exc: ValidationError, lines: Lines) -> ConfigError:
-    error = exc.errors(include_url=False)[0]
+    errors = exc.errors(include_url=False)
+    # A misspelt key also shows as one that is missing: the first says what to do.
+    error = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
     key = ".".join(str(part) for part in error["loc"])
     start = where(lines, key) or "governance: "
     if error["type"] == "extra_forbidden":

@@ -232,4 +232,5 @@ def read_returning(stream: Stream, found: Mapping[str, Span], marks: Marks) -> b
 
 def unclear(word: str) -> Refused:
     """Return the refusal of a statement whose clause of this name is not of a known form."""
-    return Refused("not_understood", f"The {word} of the statement is not understood.", "Write it more plainly.")
+    message = f"The {word} of the statement is not understood."
+    return Refused("not_understood", message, f"Check the syntax of {word}, or write it more plainly.")
