@@ -14,7 +14,7 @@ from pgwarden.catalogue import SqlUse, Tier, ToolSpec
 from pgwarden.errors import ArgumentError, GuardError, PolicyError, WardenError
 from pgwarden.policy import Decision, Policy, decide_statement
 from pgwarden.policy.objects import Relation, Use
-from pgwarden.results import Ack, Plan, Report, Result
+from pgwarden.results import Plan, Report, Result, Rows
 from pgwarden.settings import LimitSettings
 
 if TYPE_CHECKING:
@@ -96,6 +96,17 @@ class Judged:
                 exc.details = _put_back(exc.details, self.absence)
             raise
 
+    def answer(self, result: Result) -> Result:
+        """Return what a tool returned with the caller's names put back."""
+        if self.absence is None:
+            return result
+        if isinstance(result, Rows):
+            names = (_put_back(column.name, self.absence) for column in result.columns)
+            result.columns = tuple(replace(c, name=name) for c, name in zip(result.columns, names, strict=True))
+            return result
+        text, data = _put_back(result.text, self.absence), _put_back(result.data, self.absence)
+        return replace(result, text=text, data=data)
+
     def restored(self, plan: Plan) -> Plan:
         """Return a plan with the caller's names put back."""
         if self.absence is None:
@@ -103,12 +114,16 @@ class Judged:
         return Plan(_put_back(plan.text, self.absence), _put_back(plan.data, self.absence))
 
     def answered(self, result: Result) -> Result:
-        """Return a result with the caller's names put back into what the server said beside the rows."""
-        if self.absence is None or isinstance(result, Report):
+        """Return a result with the caller's names put back, outside of the rows."""
+        if self.absence is None:
             return result
-        result.said = tuple(_put_back(result.said, self.absence))
-        if isinstance(result, Ack):
+        if isinstance(result, Rows):
+            names = (_put_back(column.name, self.absence) for column in result.columns)
+            result.columns = tuple(replace(c, name=name) for c, name in zip(result.columns, names, strict=True))
+        else:
             result.text, result.data = _put_back(result.text, self.absence), _put_back(result.data, self.absence)
+        if not isinstance(result, Report):
+            result.said = tuple(_put_back(result.said, self.absence))
         return result
 
 
@@ -153,14 +168,19 @@ class Judge:
         catalog = await database.catalog()
         verdict, decision = await self._verdict(values["sql"], catalog, spec, bound)
         record.kinds = verdict.kinds
-        absence, hidden = None, set[Relation]()
+        absence, hidden = None, _qualifiers(values["sql"], bound)
+        if hidden:
+            absence = _absent(values["sql"], verdict, hidden, catalog)
+            verdict, decision = await self._verdict(absence.text, catalog, spec, bound)
         while decision is not None and decision.hidden is not None and decision.hidden not in hidden:
             hidden.add(decision.hidden)
             absence = _absent(values["sql"], verdict, hidden, catalog)
             verdict, decision = await self._verdict(absence.text, catalog, spec, bound)
         if absence is not None:
             values["sql"] = absence.text
-            verdict = replace(verdict, relations=tuple(_put_back(name, absence) for name in verdict.relations))
+            relations = tuple(sorted(_put_back(name, absence) for name in verdict.relations))
+            message, hint = _put_back(verdict.message, absence), _put_back(verdict.hint, absence)
+            verdict = replace(verdict, relations=relations, message=message, hint=hint)
         if spec.sql is SqlUse.JUDGE:
             return Judged(Tier.READ, verdict=verdict, decision=decision, absence=absence)
         if decision is None:
@@ -213,6 +233,10 @@ class Judge:
         verdict = await asyncio.to_thread(run) if len(sql) > _LONG_SQL else run()
         if verdict.fault:
             log.error("the guard failed on a statement, and refused it: %s", verdict.fault)
+        if bound:
+            from pgwarden.guard.absent import veiled
+
+            verdict = veiled(verdict, sql, bound.objects.hidden)
         return verdict
 
     def _decide(self, verdict: Verdict, bound: Bound | None) -> Decision:
@@ -283,6 +307,17 @@ def _refused(verdict: Verdict) -> GuardError:
     return GuardError(verdict.message, hint=verdict.hint, code=verdict.code, details=kinds)
 
 
+def _qualifiers(sql: str, bound: Bound | None) -> set[Relation]:
+    """Return the hidden schemas that the statement looks something up in; the guard refuses what cannot be read."""
+    from pgwarden.guard.absent import qualifiers
+    from pgwarden.guard.parsed import Refused
+
+    try:
+        return set(qualifiers(sql, bound.objects.hidden)) if bound else set()
+    except Refused:
+        return set()
+
+
 def _absent(sql: str, verdict: Verdict, hidden: Collection[Relation], catalog: Catalog) -> Absence:
     """Return the statement without the names of hidden relations.
 
@@ -292,7 +327,9 @@ def _absent(sql: str, verdict: Verdict, hidden: Collection[Relation], catalog: C
     from pgwarden.guard.absent import without
     from pgwarden.guard.parsed import Name
 
-    if any(use.operation == "CREATE" for use in verdict.uses):
+    gone = {schema for schema, name in hidden if not name}
+    made = {use.relation for use in verdict.uses if use.operation == "CREATE" and use.relation.schema not in gone}
+    if made & {Name(*each) for each in hidden}:
         raise PolicyError("The policy does not allow this statement: nothing may be created under such a name.")
     return without(sql, {Name(*each) for each in hidden}, catalog)
 

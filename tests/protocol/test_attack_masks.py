@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -39,6 +40,7 @@ SETUP = f"""
     CREATE TABLE guarded (id int PRIMARY KEY);
     ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
     CREATE POLICY p ON guarded USING (EXISTS (SELECT FROM {SECRET}.vault_{SECRET} v WHERE v.id = guarded.id));
+    CREATE TABLE checked (id int, CONSTRAINT c CHECK (id < {SECRET}.fn()));
     CREATE TABLE people (id int PRIMARY KEY, email text);
     INSERT INTO people VALUES (1, 'marker@x.example');
     GRANT USAGE ON SCHEMA {SECRET} TO PUBLIC;
@@ -202,3 +204,40 @@ def test_refusals_name_nothing_hidden() -> None:
     assert shown.message == "Reading public.t calls [not shown], which is not known."
     assert "gone" not in shown.hint
     assert absent.veiled(no, "SELECT gone.f(1) FROM t", HIDDEN) == no
+
+
+async def test_hidden_names_answer_as_missing_ones(attacked: Any) -> None:
+    """What is behind a hidden schema's name, an index, or kept of a hidden table is as if it were not there."""
+    missing = "zzgona"
+    async with attacked() as client:
+        for sql in (
+            "SELECT {}.fn()",
+            "SELECT * FROM {}.fn()",
+            "SELECT 'x'::{}.kind",
+            "SELECT CAST(1 AS {}.kind)",
+            "CREATE TABLE x (a {}.kind)",
+            "CREATE TABLE {}.x (a int)",
+            "CREATE TABLE x AS SELECT * FROM {}_table",
+            "CREATE TABLE x (LIKE {}_table)",
+            "ALTER TABLE people SET SCHEMA {}",
+            "DROP SCHEMA {}",
+            "DROP DOMAIN {}.kind",
+            "DROP TABLE {}_table",
+            "SELECT * FROM {}_table_pkey",
+            "REINDEX INDEX {}_table_pkey",
+            "ALTER INDEX {}_table_pkey RENAME TO z",
+        ):
+            for tool in ("run_query", "validate_query", "execute_sql"):
+                both = [
+                    re.sub("data-[0-9a-f]+", "", await tell(client, tool, sql=sql.format(n))) for n in (SECRET, missing)
+                ]
+                assert both[0].replace(SECRET, missing) == both[1], (tool, sql)
+        for tool in ("run_query", "explain_query"):
+            assert SECRET not in await tell(client, tool, sql="SELECT * FROM checked")
+
+
+async def test_plans_of_explain_query(attacked: Any, plain_role_url: str) -> None:
+    """The tool for plans shows none that names what is hidden, either."""
+    async with attacked(plain_role_url) as client:
+        for form in ("markdown", "json"):
+            assert SECRET not in await tell(client, "explain_query", sql="SELECT * FROM guarded", format=form)

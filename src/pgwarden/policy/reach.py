@@ -104,7 +104,8 @@ def _hidden_object(rules: ObjectRules, objects: Objects | None, statement: State
 
 def _is_hidden(rules: ObjectRules, objects: Objects | None, relation: Relation) -> bool:
     if not relation[0]:
-        return False  # no schema of the search path has it: PostgreSQL says so
+        # No schema of the search path has such a table, but there may be such an index.
+        return relation in (objects.hidden if objects else ())
     return relation in (objects.hidden if objects else ()) or hides_table(rules, *relation)
 
 

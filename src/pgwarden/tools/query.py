@@ -109,6 +109,7 @@ async def _explain(ctx: Context, sql: str, params: list[Any] | None, *, analyze:
         )
     except QueryError as exc:
         raise await _sql.for_caller(ctx, exc, sql, before=0 if generic else len(explain)) from None
+    _sql.check_plan(ctx, "".join(row[0] or "" for row in rows.rows), sql)
     if not rows.rows or len(rows.rows[0][0] or "") > PLAN_BYTES:
         raise QueryError(f"The plan is larger than {PLAN_BYTES:,} bytes.", code="plan_too_large")
     return _without_ours(json.loads(rows.rows[0][0] or "[{}]")[0], generic=generic)

@@ -76,6 +76,8 @@ async def execute_sql(
         )
     except QueryError as exc:
         raise await _sql.for_caller(ctx, exc, sql) from None
+    if written.rows is not None:
+        written.rows = _sql.shown(ctx, written.rows, sql)
     return _answer(written, _said(ctx, sql, written), _notes(ctx, written))
 
 
