@@ -219,6 +219,8 @@ class CallPath:
         judged = await self._judge(record, spec, values, database)
         context = self._context(spec, values, database, judged, page)
         if judged.tier is not Tier.READ:
+            # Nobody is asked about what the token does not grant.
+            self._caller.scopes.require(judged.scope or spec.scope)
             record.consent = await self._obtain(spec, values, context, judged, said, asker)
         if record.consent == "person":
             # People take minutes; what names meant when they were asked need not be what they mean now.

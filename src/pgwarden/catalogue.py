@@ -74,6 +74,8 @@ class ToolSpec:
             raise TypeError(f"{self.name}: a typed tool names the argument that has to be typed")
         if self.tier is not Tier.READ and self.plan is None:
             raise TypeError(f"{self.name}: a tool that needs a yes says what it would do")
+        if self.tier is not Tier.READ and self.paged is not None:
+            raise TypeError(f"{self.name}: the next page would be the same change, with the same yes, again")
 
     @property
     def name(self) -> str:

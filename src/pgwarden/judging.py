@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pgwarden.catalogue import SqlUse, Tier, ToolSpec
-from pgwarden.errors import ArgumentError, GuardError, PolicyError, WardenError
+from pgwarden.errors import (
+    ArgumentError,
+    GuardError,
+    PolicyError,
+    QueryError,
+    StatementTimeoutError,
+    WardenError,
+)
 from pgwarden.policy import Decision, Policy, decide_statement
 from pgwarden.policy.objects import Relation, Use
 from pgwarden.results import Plan, Report, Result, Rows
@@ -112,6 +119,11 @@ class Judged:
         if self.absence is None:
             return plan
         return Plan(_put_back(plan.text, self.absence), _put_back(plan.data, self.absence))
+
+    @property
+    def scope(self) -> str:
+        """What a token has to grant beyond the tool's own scope; empty where nothing."""
+        return self.verdict.change.scope if self.verdict and self.verdict.change else ""
 
     def answered(self, result: Result) -> Result:
         """Return a result with the caller's names put back, outside of the rows."""
@@ -268,7 +280,13 @@ class Judge:
             return
         params = None if verdict.parameters else ()
         timeout = limits.statement_timeout
-        rows, cost = await database.estimate(verdict.plannable, params, masking=verdict.masking, timeout_s=timeout)
+        try:
+            rows, cost = await database.estimate(verdict.plannable, params, masking=verdict.masking, timeout_s=timeout)
+        except StatementTimeoutError:
+            raise
+        except QueryError:
+            # What cannot be planned does not run either; the tool says why in the caller's terms.
+            return
         for what, found, most in (
             ("rows", rows, limits.max_estimated_rows),
             ("cost", cost, limits.max_estimated_cost),

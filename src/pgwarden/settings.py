@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pgwarden.errors import ConfigError, did_you_mean
 
 PREFIX = "PGWARDEN_"
+_NARROWING = frozenset({"PGWARDEN_TOKEN", "PGWARDEN_GOVERNANCE", "PGWARDEN_ROLE"})
+"""Variables that take something away from the policy, or can."""
 LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
 
 Profile = Literal["read_only", "analyst", "developer", "admin"]
@@ -166,30 +168,33 @@ def load(env_file: Path | None = None) -> Settings:
 
 
 def _refuse_unknown(env_file: Path | None) -> None:
-    names = {name for name in os.environ if name.upper().startswith(PREFIX)}
+    given = {name: value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
     if env_file is not None:
-        names |= _names_in(env_file)
+        given = {**_variables_in(env_file), **given}
     known = known_variables()
-    for name in sorted(names):
+    for name in sorted(given):
         if name.upper() not in known:
             near = did_you_mean(name.upper(), {k.upper(): k for k in known}) or _nearest(name, known)
             raise ConfigError(
                 f"The variable {name} is not known.",
                 hint=f"Did you mean {near}?" if near else "The README lists every variable.",
             )
+        if name.upper() in _NARROWING and not given[name]:
+            # Mostly a reference to a variable that is not set: what was to narrow the policy must not be lost.
+            raise ConfigError(f"{name} is empty.", hint="Give it a value, or leave it out.")
 
 
-def _names_in(env_file: Path) -> set[str]:
+def _variables_in(env_file: Path) -> dict[str, str]:
     from dotenv.parser import parse_stream
 
-    names = set()
+    found = {}
     with env_file.open(encoding="utf-8") as stream:
         for binding in parse_stream(stream):
             if binding.error:
                 raise ConfigError(f"{env_file}, line {binding.original.line}: not of the form NAME=value.")
             if binding.key and binding.key.upper().startswith(PREFIX):
-                names.add(binding.key)
-    return names
+                found[binding.key] = binding.value or ""
+    return found
 
 
 def _nearest(name: str, known: dict[str, str]) -> str | None:

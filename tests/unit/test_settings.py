@@ -115,9 +115,8 @@ def test_a_misspelt_profile_has_a_nearest(monkeypatch: pytest.MonkeyPatch) -> No
     assert caught.value.hint == "Did you mean operator?"
 
 
-def test_an_empty_role_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty variable is one that is not set; whether a role exists is for the policy to say."""
-    monkeypatch.setenv("PGWARDEN_ROLE", "")
+def test_a_role_is_for_the_policy_to_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a role exists is for the policy to say."""
     assert settings.load().policy.role is None
     monkeypatch.setenv("PGWARDEN_ROLE", "support")
     assert settings.load().policy.role == "support"
@@ -127,3 +126,16 @@ def test_a_token_is_not_in_the_settings_text(monkeypatch: pytest.MonkeyPatch) ->
     """Like every secret."""
     monkeypatch.setenv("PGWARDEN_TOKEN", "hunter2")
     assert "hunter2" not in repr(settings.load())
+
+
+@pytest.mark.parametrize("name", ["PGWARDEN_TOKEN", "PGWARDEN_GOVERNANCE", "PGWARDEN_ROLE"])
+def test_what_narrows_is_never_empty(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A reference to a variable that is not set, in a client's configuration, must not lift the bounds."""
+    monkeypatch.setenv(name, "")
+    with pytest.raises(ConfigError, match=f"{name} is empty"):
+        settings.load()
+    monkeypatch.delenv(name)
+    env_file = tmp_path / "bounds.env"
+    env_file.write_text(f"{name}=\n")
+    with pytest.raises(ConfigError, match=f"{name} is empty"):
+        settings.load(env_file)

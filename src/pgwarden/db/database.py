@@ -359,7 +359,12 @@ class Database:
         return bool(self._router.replicas)
 
     async def status(self) -> list[TargetStatus]:
-        """Ask every server how it is, the primary first. Never raises for one that does not answer."""
+        """Ask every server how it is, the primary first. Never raises for one that does not answer.
+
+        Raises:
+            ScopeError: The token lacks the scope database:read.
+        """
+        self._scopes.require(READ_SCOPE)
         self._watchdog.wake()
         return await self._shielded(self._router.status())
 

@@ -34,9 +34,16 @@ PROTOCOL_VIOLATION = "08P01"
 _CODES: Mapping[str, tuple[str, str | None]] = {
     "22021": ("not_utf8", "The value is no text in UTF-8; read it as bytea."),
     "25006": ("read_only_transaction", "Reads run in a READ ONLY transaction; this statement would write."),
+    "22P02": ("invalid_value", None),
+    "23502": ("not_null_violation", None),
+    "23503": ("foreign_key_violation", None),
+    "23505": ("unique_violation", None),
+    "23514": ("check_violation", None),
+    "23P01": ("exclusion_violation", None),
     "42501": ("permission_denied", "The connected role lacks the privilege; get_database_info shows the role."),
     "42601": ("syntax_error", None),
     "42P01": ("undefined_table", "list_tables and search_objects show what there is."),
+    "42P07": ("already_exists", "IF NOT EXISTS skips what is there; describe_table shows it."),
     "42703": ("undefined_column", "describe_table shows the columns."),
     "42883": ("undefined_function", None),
     "53100": ("disk_full", None),
@@ -155,7 +162,7 @@ def query_error(
         details["detail"] = found.detail
     if found.sqlstate == QUERY_CANCELED and timed_out:
         return StatementTimeoutError(
-            message, hint="Narrow the statement, or look at its plan with explain_query.", details=details
+            message, hint="Narrow the statement, or look at its plan: EXPLAIN.", details=details
         )
     code, hint = _CODES.get(found.sqlstate, (None, None))
     hint = _WRITE_HINTS.get(found.sqlstate, hint) if writing else hint

@@ -77,6 +77,11 @@ class Change:
     moves: bool = False
     note: str = ""
 
+    @property
+    def scope(self) -> str:
+        """What a token has to grant for it."""
+        return "database:admin" if self.unsafe or self.object_class in ("code", "power") else "database:write"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

@@ -10,7 +10,7 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pgwarden.context import Context
@@ -141,6 +141,7 @@ class _Survey:
         else:
             await self._measure(relations)
         facts["tables"] = [_shown(each, self._visible(each["over"] or ())) for each in relations]
+        facts["not_found"] = self._missing(relations) if found else None
         facts["referenced_by"] = [self._key(key) for key in keys]
         facts["event_triggers"] = found["event_triggers"] if found else None
         facts["unknown"] = self._budget.unknown
@@ -170,6 +171,12 @@ class _Survey:
                 found.setdefault((use.relation.schema, use.relation.name), set()).add(use.operation)
         return found
 
+    def _missing(self, relations: Iterable[Facts]) -> list[str]:
+        """Return the relations that are to be changed and do not exist, as far as this role sees."""
+        there = {name for each in relations for name in ((each["schema"], each["name"]), ("", each["name"]))}
+        changed = (name for name, done in self._operations.items() if done - {"CREATE"})
+        return sorted(f"{schema}.{name}".lstrip(".") for schema, name in changed if (schema, name) not in there)
+
     def _done_to(self, relation: Facts) -> set[str]:
         both = ((relation["schema"], relation["name"]), ("", relation["name"]))
         return {operation for name in both for operation in self._operations.get(name, ())}
@@ -187,19 +194,23 @@ class _Survey:
 
     async def _affected(self, estimate: int | None) -> Facts:
         """Return how many rows are changed, counted where that is quick."""
-        facts: Facts = {"limit": self._ctx.limits.max_affected_rows}
+        limit = self._ctx.limits.max_affected_rows
+        facts: Facts = {"limit": limit}
         if self._change.inserted is not None:
-            return facts | {"inserted": self._change.inserted}
+            return facts | {"inserted": self._change.inserted} | _beyond(self._change.inserted, limit)
         matching = self._countable()
         exact = await self._counted(matching, "the number of rows that match", self._values) if matching else None
         if exact is not None:
-            return facts | {"matching": exact}
+            return facts | {"matching": exact} | _beyond(exact, limit)
         return facts | ({"estimated": estimate} if estimate is not None else {})
 
     async def _count(self, statement: str, seconds: float, values: Sequence[str | None]) -> int:
+        masking = self._verdict.masking
         rows = await self._ctx.db.read(
             statement,
             values,
+            # Nothing is masked or bound in it, but its errors may quote what is masked.
+            masking=replace(masking, parameters=(), outputs={}) if masking else None,
             wrap=False,
             limit=1,
             max_bytes=1_000,
@@ -269,8 +280,8 @@ class _Survey:
             key["referring"] = await self._counted(statement, "", self._values)
 
     def _countable(self) -> str:
-        """Return the statement that counts the rows that match; none where masks apply: they are not in it."""
-        return self._change.matching if self._verdict.masking is None else ""
+        """Return the statement that counts the rows that match; the guard leaves none where masks would be in it."""
+        return self._change.matching
 
     async def _counted(self, statement: str, what: str, values: Sequence[str | None]) -> int | None:
         return await self._budget.ask(what, lambda seconds: self._count(statement, seconds, values))
@@ -314,6 +325,11 @@ class _Survey:
     async def _json(self, block: str, seconds: float, **params: Any) -> Any:
         rows = (await self._ctx.db.query(block, params, timeout_s=seconds)).rows
         return json.loads(rows[0][0] or "null")
+
+
+def _beyond(rows: int, limit: int) -> Facts:
+    """Return that a change would be rolled back for its size, where it would."""
+    return {"exceeds_limit": True} if rows > limit else {}
 
 
 def _tags(command: str) -> list[str]:

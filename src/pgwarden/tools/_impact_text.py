@@ -29,6 +29,8 @@ def render(facts: Facts) -> str:
     """Return the text of a plan, a line for each thing to know; see `_impact.plan` for the facts."""
     lines = [_headline(facts), *_effect(facts), *_keys(facts), *_around(facts), *_dependents(facts)]
     lines += [facts["note"]] if "note" in facts else []
+    if "not_found" in facts:
+        lines.append(f"not found: {_listed(facts['not_found'])}")
     if "unknown" in facts:
         lines.append(f"not known: {_listed(facts['unknown'])}")
     return "\n".join(line if len(line) <= MOST_CHARS else f"{line[:MOST_CHARS]}…" for line in lines)

@@ -18,7 +18,6 @@ from pgwarden.results import Ack, Plan, Rows, Touched, Written
 from pgwarden.tools import _impact, _sql
 
 SCOPE = "database:write"
-ADMIN_SCOPE = "database:admin"
 DRY_RUN_NOTE = "dry run: rolled back, nothing was changed"
 COMMITTED_NOTE = "ran outside a transaction: it cannot be rolled back"
 
@@ -59,7 +58,6 @@ async def execute_sql(
         return await _sql.read(ctx, sql, values, primary=True)
     if dry_run and (change.unsafe or not change.in_transaction):
         _check_dry_run(ctx, await _impact.plan(ctx, sql, params))
-    admin = change.object_class in ("code", "power") or change.unsafe
     try:
         written = await ctx.db.write(
             verdict.canonical,
@@ -72,7 +70,7 @@ async def execute_sql(
             dry_run=dry_run,
             in_transaction=change.in_transaction,
             masking=verdict.masking,
-            scope=ADMIN_SCOPE if admin else SCOPE,
+            scope=change.scope,
         )
     except QueryError as exc:
         raise await _sql.for_caller(ctx, exc, sql) from None

@@ -9,6 +9,7 @@ from pgwarden.guard.ddl import columns, objects, options, sequences, tables, typ
 from pgwarden.guard.ddl.draft import Draft
 from pgwarden.guard.ddl.reader import Reader
 from pgwarden.guard.lexer import Kind
+from pgwarden.guard.verdict import ObjectClass
 
 _Action = Callable[[Reader, Draft], None]
 
@@ -163,13 +164,18 @@ def _word(reader: Reader, _: Draft) -> None:
         reader.identifier()
 
 
-def _locked(lock: str, action: _Action, why: str = "", *, rewrites: bool = False, power: bool = False) -> _Action:
-    """Return an action with its lock, its reason to be typed (empty: none), and what it is beside."""
+def _locked(
+    lock: str, action: _Action, why: str = "", *, rewrites: bool = False, of: ObjectClass | None = None
+) -> _Action:
+    """Return an action with its lock, its reason to be typed (empty: none), and what it is beside.
+
+    `of` is the class of what it changes, where that is no part of a table's definition.
+    """
 
     def locked(reader: Reader, draft: Draft) -> None:
         draft.locks(lock)
-        if power:
-            draft.classify("power")
+        if of:
+            draft.classify(of)
         if rewrites:
             draft.rewrite(why)
         elif why:
@@ -318,18 +324,20 @@ _ACTIONS: Final[dict[str, _Action]] = {
     "alter column": _alter_column,
     "alter": _alter_column,
     "validate constraint": _locked(_MILD, _identifier),
-    "disable trigger": _locked(_TRIGGERS, _trigger, "It switches off triggers, which can keep the data right."),
-    "enable replica trigger": _locked(_TRIGGERS, _trigger, "It changes when a trigger runs."),
-    "enable always trigger": _locked(_TRIGGERS, _trigger, "It changes when a trigger runs."),
-    "enable trigger": _locked(_TRIGGERS, _trigger),
-    "disable rule": _locked(_FULL, _identifier, "It switches off a rule."),
-    "enable replica rule": _locked(_FULL, _identifier, "It changes when a rule applies."),
-    "enable always rule": _locked(_FULL, _identifier, "It changes when a rule applies."),
-    "enable rule": _locked(_FULL, _identifier, "From then on statements on the table do something else."),
-    "disable row level security": _locked(_FULL, _nothing, _NO_ROW_SECURITY, power=True),
-    "enable row level security": _locked(_FULL, _nothing, _ROW_SECURITY, power=True),
-    "no force row level security": _locked(_FULL, _nothing, _NO_ROW_SECURITY, power=True),
-    "force row level security": _locked(_FULL, _nothing, _ROW_SECURITY, power=True),
+    "disable trigger": _locked(
+        _TRIGGERS, _trigger, "It switches off triggers, which can keep the data right.", of="code"
+    ),
+    "enable replica trigger": _locked(_TRIGGERS, _trigger, "It changes when a trigger runs.", of="code"),
+    "enable always trigger": _locked(_TRIGGERS, _trigger, "It changes when a trigger runs.", of="code"),
+    "enable trigger": _locked(_TRIGGERS, _trigger, of="code"),
+    "disable rule": _locked(_FULL, _identifier, "It switches off a rule.", of="code"),
+    "enable replica rule": _locked(_FULL, _identifier, "It changes when a rule applies.", of="code"),
+    "enable always rule": _locked(_FULL, _identifier, "It changes when a rule applies.", of="code"),
+    "enable rule": _locked(_FULL, _identifier, "From then on statements on the table do something else.", of="code"),
+    "disable row level security": _locked(_FULL, _nothing, _NO_ROW_SECURITY, of="power"),
+    "enable row level security": _locked(_FULL, _nothing, _ROW_SECURITY, of="power"),
+    "no force row level security": _locked(_FULL, _nothing, _NO_ROW_SECURITY, of="power"),
+    "force row level security": _locked(_FULL, _nothing, _ROW_SECURITY, of="power"),
     "cluster on": _locked(_MILD, _identifier),
     "set without cluster": _locked(_MILD, _nothing),
     "set without oids": _locked(_FULL, _nothing),
