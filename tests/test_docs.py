@@ -71,11 +71,11 @@ def test_variables_that_are_named_exist(path: Path) -> None:
 
 
 def test_the_env_example_loads(tmp_path: Path) -> None:
-    """Every line of .env.example, taken out of its comment, is accepted."""
+    """Every line of .env.example, taken out of its comment, is accepted, but those that must not be empty."""
     text = re.sub(r"^#(PGWARDEN_)", r"\1", (ROOT / ".env.example").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert set(re.findall(r"^(PGWARDEN_\w+)=", text, flags=re.MULTILINE)) == set(settings.known_variables())
     file = tmp_path / "example.env"
-    file.write_text(text)
+    file.write_text(re.sub(r"^PGWARDEN_(TOKEN|GOVERNANCE|ROLE)=$", "", text, flags=re.MULTILINE))
     assert settings.load(file) == settings.load()
 
 

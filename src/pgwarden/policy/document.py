@@ -123,7 +123,9 @@ class Rules(_Section):
     tools: Names = Field(Names(), description="tools by name")
     statements: Statements = Field(Statements(), description="statement types")
     commands: Commands = Field(Commands(), description="commands by their words")
-    deletes: Deletes | None = Field(None, description="`archive`: no row is ever deleted; `hard` (default)")
+    deletes: Deletes | None = Field(
+        None, description="`archive`: no row is deleted for good, nor dropped with its table; `hard` (default)"
+    )
     databases: Patterns = Field(Patterns(), description="databases")
     schemas: Patterns = Field(Patterns(), description="schemas")
     tables: tuple[Table, ...] = Field((), description="rules for tables and views, all of which must let pass")
