@@ -23,7 +23,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from pgwarden.server import build
+from pgwarden.server import DatabaseSource, WardenServer, build
 
 Era = Literal["legacy", "auto"]
 Opener = Callable[..., AbstractAsyncContextManager[Client]]
@@ -77,6 +77,16 @@ def over_stdio(era: Era, server_log: Path, server_environment: Callable[..., dic
     return opened
 
 
+@asynccontextmanager
+async def connected(server: WardenServer, source: DatabaseSource, era: Era, person: Any) -> AsyncIterator[Client]:
+    """Connect a client to a composed server in this process, and close its database afterwards."""
+    try:
+        async with Client(server, mode=era, read_timeout_seconds=READ_TIMEOUT_S, elicitation_callback=person) as client:
+            yield client
+    finally:
+        await source.close()
+
+
 @pytest.fixture
 def in_memory(era: Era, server_environment: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> Opener:
     """A function that composes the server on a database in this process and opens a client to it.
@@ -89,12 +99,7 @@ def in_memory(era: Era, server_environment: Callable[..., dict[str, str]], monke
         for name, value in server_environment(database_url, **variables).items():
             monkeypatch.setenv(name, value)
         server, source = build()
-        try:
-            async with Client(
-                server, mode=era, read_timeout_seconds=READ_TIMEOUT_S, elicitation_callback=person
-            ) as client:
-                yield client
-        finally:
-            await source.close()
+        async with connected(server, source, era, person) as client:
+            yield client
 
     return opened

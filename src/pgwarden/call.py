@@ -39,7 +39,7 @@ from pgwarden.rate import RateLimit
 from pgwarden.record import Record
 from pgwarden.rendering import render_document, render_table, table_blocks
 from pgwarden.resources import RESOURCES, ResourceSpec, Surroundings
-from pgwarden.results import Plan, Result, Rows
+from pgwarden.results import Ack, Plan, Result, Rows
 from pgwarden.settings import LimitSettings, PolicySettings, StateSettings
 from pgwarden.toolsets import Toolset, Toolsets
 
@@ -221,7 +221,7 @@ class CallPath:
         if judged.tier is not Tier.READ:
             # Nobody is asked about what the token does not grant.
             self._caller.scopes.require(judged.scope or spec.scope)
-            record.consent = await self._obtain(spec, values, context, judged, said, asker)
+            record.consent = await self._obtain(spec, asked, values, context, judged, said, asker)
         if record.consent == "person":
             # People take minutes; what names meant when they were asked need not be what they mean now.
             values = asked
@@ -253,6 +253,7 @@ class CallPath:
     async def _obtain(
         self,
         spec: ToolSpec,
+        asked: Mapping[str, Any],
         values: Mapping[str, Any],
         context: Context,
         judged: Judged,
@@ -260,6 +261,15 @@ class CallPath:
         asker: consent.Asker | None,
     ) -> str:
         """Return how a yes was given.
+
+        Args:
+            spec: The tool.
+            asked: Its arguments in the caller's words: what a yes is about.
+            values: The same as the tool takes them.
+            context: The call.
+            judged: What it needs.
+            said: What the arguments say.
+            asker: The way to a person.
 
         Raises:
             ConsentError: There is none; nothing has been done.
@@ -273,9 +283,10 @@ class CallPath:
         with judged.absences():
             requirement = consent.Requirement(
                 tool=spec.name,
-                arguments=values,
+                arguments=asked,
                 tier=judged.tier.value,
                 name=judged.name,
+                meaning=repr(_meant(judged)),
                 plan=plan,
             )
             evidence = await consent.obtain(self._consents.consent, requirement, said, asker)
@@ -314,7 +325,7 @@ class CallPath:
     def _render(self, record: Record, spec: ToolSpec, given: Mapping[str, Any], result: Result, form: str) -> Answer:
         if isinstance(result, Rows):
             return self._render_rows(record, spec, given, result, form)
-        record.affected = getattr(result, "affected", None)
+        record.affected = result.affected if isinstance(result, Ack) else None
         return Answer((render_document(result, form, self._limits.max_result_bytes),))
 
     def _render_rows(self, record: Record, spec: ToolSpec, given: Mapping[str, Any], rows: Rows, form: str) -> Answer:
@@ -355,7 +366,7 @@ def _as_agreed(agreed: Judged, now: Judged) -> Judged:
 def _meant(judged: Judged) -> object:
     """Return what the names of a statement stand for."""
     verdict = judged.verdict
-    return verdict and (verdict.kinds, verdict.uses, verdict.change and verdict.change.targets)
+    return verdict and (verdict.kinds, verdict.uses, verdict.functions, verdict.change and verdict.change.targets)
 
 
 def _validate(spec: ToolSpec, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,7 @@ class Requirement:
         tier: "confirm" or "typed".
         name: What the call is about; for "typed" what has to be typed, and never empty.
         plan: Says what the call would do, without doing it. Called at most once, and only if somebody is asked or told.
+        meaning: What the names in the arguments stand for now: a yes holds for that alone. Nobody is shown it.
     """
 
     tool: str
@@ -60,6 +61,7 @@ class Requirement:
     tier: str
     name: str
     plan: Callable[[], Awaitable[Plan]]
+    meaning: str = ""
 
     def __post_init__(self) -> None:
         """Check that a yes can be told from a no.
@@ -84,8 +86,8 @@ class Requirement:
 
     @property
     def binding(self) -> str:
-        """A digest of what a yes is a yes to: tool, exact arguments, tier and name."""
-        facts = [self.tool, dict(self.arguments), self.tier, self.name]
+        """A digest of what a yes is a yes to: tool, exact arguments, tier, name and meaning."""
+        facts = [self.tool, dict(self.arguments), self.tier, self.name, self.meaning]
         text = json.dumps(facts, sort_keys=True, default=to_jsonable_python)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -42,6 +42,8 @@ _KEEPS_ROWS = frozenset({"CREATE TABLE", "CREATE MATERIALIZED VIEW"})
 """Commands that run a query, where they have one, and keep its rows."""
 _LONG_SQL = 4_000
 """Characters from which on a statement is judged in a thread."""
+_PASSING = ("40", "53", "55P03", "57")
+"""How SQLSTATE starts where the cause may pass: rollbacks, short resources, locks, cancellations."""
 _OWNER = "Only the owner of this server can change its policy: tell the person."
 _REMEMBERED = 256
 """Judgements that are kept; of statements that are not long."""
@@ -102,17 +104,6 @@ class Judged:
                 exc.message, exc.hint = _put_back(exc.message, self.absence), _put_back(exc.hint, self.absence)
                 exc.details = _put_back(exc.details, self.absence)
             raise
-
-    def answer(self, result: Result) -> Result:
-        """Return what a tool returned with the caller's names put back."""
-        if self.absence is None:
-            return result
-        if isinstance(result, Rows):
-            names = (_put_back(column.name, self.absence) for column in result.columns)
-            result.columns = tuple(replace(c, name=name) for c, name in zip(result.columns, names, strict=True))
-            return result
-        text, data = _put_back(result.text, self.absence), _put_back(result.data, self.absence)
-        return replace(result, text=text, data=data)
 
     def restored(self, plan: Plan) -> Plan:
         """Return a plan with the caller's names put back."""
@@ -193,6 +184,7 @@ class Judge:
             relations = tuple(sorted(_put_back(name, absence) for name in verdict.relations))
             message, hint = _put_back(verdict.message, absence), _put_back(verdict.hint, absence)
             verdict = replace(verdict, relations=relations, message=message, hint=hint)
+            decision = decision and replace(decision, rule=_put_back(decision.rule, absence))
         if spec.sql is SqlUse.JUDGE:
             return Judged(Tier.READ, verdict=verdict, decision=decision, absence=absence)
         if decision is None:
@@ -284,7 +276,10 @@ class Judge:
             rows, cost = await database.estimate(verdict.plannable, params, masking=verdict.masking, timeout_s=timeout)
         except StatementTimeoutError:
             raise
-        except QueryError:
+        except QueryError as exc:
+            if str(exc.details.get("sqlstate", "")).startswith(_PASSING):
+                # It may well run the next moment, as large as it is.
+                raise
             # What cannot be planned does not run either; the tool says why in the caller's terms.
             return
         for what, found, most in (

@@ -48,7 +48,6 @@ INSTRUCTIONS = (
 )
 _WARM_DELAY = 0.1
 """Seconds after tools/list until the imports of the first call are made: late enough not to slow the start."""
-_CONSENT_S = 300
 _SEAL_S = 86_400
 """Seconds for which the SDK keeps a question's state valid: longer than ours, so that the answer to an expired question
 is a result that the model sees."""
@@ -57,7 +56,7 @@ is a result that the model sees."""
 class WardenServer(MCPServer[None]):
     """The one door: lists what is granted and shown, and hands every call to the path of a call."""
 
-    def __init__(self, path: CallPath, consent_timeout: float = _CONSENT_S) -> None:
+    def __init__(self, path: CallPath, consent_timeout: float) -> None:
         """Serve the tools and resources of `path`; a person has `consent_timeout` seconds to answer a question."""
         super().__init__(
             "pgwarden",

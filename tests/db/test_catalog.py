@@ -187,6 +187,25 @@ async def test_a_failed_probe_is_not_papered_over(rows: TextRows) -> None:
         await cache.get(broken)
 
 
+async def test_a_change_made_meanwhile_is_not_missed(rows: TextRows) -> None:
+    """What is under way when something is changed from here asked before that: the next look asks again."""
+    cache, asked = CatalogCache(ttl_s=3600), list[str]()
+
+    async def changing(block: str, params: Sequence[object]) -> list[Row]:
+        found = await rows(block, params)
+        cache.forget()
+        return found
+
+    async def counting(block: str, params: Sequence[object]) -> list[Row]:
+        asked.append(block)
+        return await rows(block, params)
+
+    await cache.get(changing)
+    await cache.get(counting)
+    await cache.get(counting)
+    assert asked == ["guard_fingerprint"]
+
+
 async def test_many_tables_cost_only_their_names(rows: TextRows) -> None:
     """Plain tables are in the snapshot by name alone: columns, row types and indexes of 2,000 tables add nothing."""
     for start in range(0, 2000, 500):

@@ -225,6 +225,7 @@ INSERT INTO customers (id, email) VALUES (9, 'mine') RETURNING upper(email)
 INSERT INTO customers (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET name = customers.email RETURNING name
 INSERT INTO customers (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET name = 'x' WHERE customers.email > 'S'
 INSERT INTO customers SELECT * FROM customers
+WITH c AS (SELECT * FROM customers) INSERT INTO customers SELECT * FROM c
 INSERT INTO orders (id, note) VALUES (99, (SELECT email FROM customers WHERE id = 1)) RETURNING note
 MERGE INTO customers t USING orders s ON t.email = s.email WHEN MATCHED THEN DELETE
 MERGE INTO customers t USING orders s ON t.id = s.id WHEN MATCHED AND t.email = 'x' THEN DELETE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 import psycopg
 import pytest
@@ -14,10 +15,10 @@ from fix_db import Server
 from pgwarden.guard.masking import expressions
 from pgwarden.guard.masks import show
 from pgwarden.guard.shields import ShieldColumn
-from pgwarden.policy.masks import MASK_KINDS, Mask
+from pgwarden.policy.masks import Mask, MaskKind
 
 KEY = b"\x00key\xff"
-MASKS = [Mask(kind) for kind in MASK_KINDS if kind != "partial"] + [  # type: ignore[arg-type]
+MASKS = [Mask(kind) for kind in get_args(MaskKind) if kind != "partial"] + [
     Mask("partial", first, last) for first, last in ((0, 0), (1, 0), (0, 2), (2, 3))
 ]
 

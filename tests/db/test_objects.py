@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import psycopg
 import pytest
 
@@ -123,6 +125,24 @@ async def test_a_change_is_seen(any_database_url: str) -> None:
         assert Name("public", "late") in (await cache.get(fetch)).shields.relations
         await connection.execute("DROP VIEW late; ALTER TABLE parent RENAME secret TO open")
         assert not (await cache.get(fetch)).shields.relations
+
+
+async def test_a_change_made_meanwhile_is_not_missed(any_database_url: str) -> None:
+    """What is under way when something is changed from here asked before that: the next look asks again."""
+    cache = ObjectCache(ObjectRules(masks=(rule("public.parent.secret", "redact"),)), KEY, ttl_s=3600)
+    async with await connect(any_database_url) as connection:
+        fetch = TextRows(connection)
+
+        async def changing(block: str, params: Sequence[object]) -> list[tuple[str | None, ...]]:
+            rows = await fetch(block, params)
+            cache.forget()
+            return rows
+
+        await cache.get(changing)
+        fetch.asked.clear()
+        await cache.get(fetch)
+        await cache.get(fetch)
+        assert fetch.asked == ["objects_fingerprint"]
 
 
 async def test_no_rules_cost_nothing(database_url: str) -> None:

@@ -48,8 +48,6 @@ async def test_idle_connections_that_were_ended(open_database: OpenDatabase, tab
     async with open_database(table_url, pipeline=pipeline) as db:
         await write(db, INSERT)
         _terminate(table_url)
-        # The signal takes its time.
-        await asyncio.sleep(0.3)
         await write(db, INSERT)
         assert _rows(table_url) == 2
 
@@ -199,7 +197,7 @@ def _rows(url: str) -> int:
 def _terminate(url: str, like: str = "%") -> None:
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database()"
             " AND pid <> pg_backend_pid() AND query LIKE %s",
             (like,),
         )

@@ -85,6 +85,38 @@ async def test_what_was_agreed_to_is_what_runs(sql: str, shop: str, in_memory: O
     assert run(shop, "SELECT count(*) FROM public.items") == [(3,)]
 
 
+async def test_what_is_read_is_agreed_to_as_well(shop: str, in_memory: Opener) -> None:
+    """The target is the same, and the rows come from another table now: the yes was not about those."""
+    run(shop, "CREATE TABLE log (name text)")
+    other = "CREATE SCHEMA postgres; CREATE TABLE postgres.items AS SELECT 'secret'::text AS name"
+    async with in_memory(shop, person=Meanwhile(shop, other), PGWARDEN_PROFILE="admin") as client:
+        assert await code(client, "execute_sql", sql="INSERT INTO log SELECT name FROM items") == "confirmation_expired"
+    assert run(shop, "SELECT count(*) FROM log") == [(0,)]
+
+
+async def test_a_person_reads_the_words_of_the_call(shop: str, in_memory: Opener, tmp_path: Path) -> None:
+    """Names that are replaced because they are hidden stand in the question, and in refusals, as they were written."""
+    rules = "version: 1\nprofile: admin\nschemas: {deny: [vault]}\ntables: [{match: '*.gold', deny: [INSERT]}]\n"
+    (tmp_path / "rules.yaml").write_text(rules)
+    run(shop, "CREATE SCHEMA vault; CREATE TABLE vault.gold (id int)")
+    asked: list[str] = []
+
+    async def person(context: Any, params: ElicitRequestParams) -> ElicitResult:
+        asked.append(params.message)
+        return ElicitResult(action="decline")
+
+    async with in_memory(shop, person=person, PGWARDEN_GOVERNANCE=str(tmp_path / "rules.yaml")) as client:
+        sql = "DROP TABLE IF EXISTS vault.gold"
+        assert await code(client, "execute_sql", sql=sql, timeout_s=9.0) == "confirmation_declined"
+        result = await client.call_tool("execute_sql", {"sql": "INSERT INTO vault.gold VALUES (1)"})
+    [question] = asked
+    assert f"> sql: {sql}" in question
+    assert "> timeout_s: 9.0" in question
+    assert "__" not in question
+    assert "refuses INSERT on vault.gold" in str(result)
+    assert "__" not in str(result)
+
+
 async def test_what_changes_elsewhere_does_not_matter(shop: str, in_memory: Opener) -> None:
     """A yes holds while the call means what it meant."""
     person = Meanwhile(shop, "CREATE TABLE others (id int); INSERT INTO items VALUES (4, 'four')")
@@ -175,13 +207,15 @@ async def test_a_killed_server_leaves_a_trace(
 ) -> None:
     """Killed in the middle of a change it can say nothing more: that the change began is on disk by then."""
     audit = tmp_path / "home" / "audit.jsonl"
+    head = audit.with_name("audit.jsonl.head")
     with psycopg.connect(shop) as holder:
         holder.execute("SELECT * FROM items FOR UPDATE")
         async with launched(server_environment(shop, PGWARDEN_PROFILE="admin"), server_log) as server:
             await server.initialize()
             await server.begin_call("execute_sql", {"sql": "DELETE FROM items WHERE id = 1", "confirm": True})
             async with asyncio.timeout(20):
-                while not audit.exists() or not audit.read_text():  # noqa: ASYNC110 - another process writes it
+                # Written last: without it `verify` would rightly say that an end may be missing.
+                while not head.exists() or not head.read_text():  # noqa: ASYNC110 - another process writes it
                     await asyncio.sleep(0.05)
             server.end("SIGKILL")
             await server.exit_status()

@@ -24,7 +24,7 @@ from mcp_types import (
 )
 
 from consent_server import DONE, PROGRAM, compose
-from fix_server import READ_TIMEOUT_S, Era
+from fix_server import READ_TIMEOUT_S, Era, connected
 from pgwarden.server import INSTRUCTIONS
 from raw_server import Message, RawServer, error_of, launched, text_of
 
@@ -66,13 +66,8 @@ def opened(
         for name, value in server_environment(plain_role_url, **variables).items():
             monkeypatch.setenv(name, value)
         server, source = compose(timeout)
-        try:
-            async with Client(
-                server, mode=era, read_timeout_seconds=READ_TIMEOUT_S, elicitation_callback=person
-            ) as client:
-                yield client
-        finally:
-            await source.close()
+        async with connected(server, source, era, person) as client:
+            yield client
 
     return opened
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, cast
 
@@ -9,7 +10,7 @@ import pytest
 
 from pgwarden import guard
 from pgwarden.catalogue import Tier, ToolSpec
-from pgwarden.errors import GuardError
+from pgwarden.errors import GuardError, QueryError
 from pgwarden.guard.catalog import Catalog, Relation
 from pgwarden.judging import Judge, Judged
 from pgwarden.policy import Policy
@@ -27,16 +28,20 @@ OUTSIDE = replace(PLAIN, relations={16500: Relation(16500, "public", "t", "f", o
 
 
 class Database:
-    """Gives a snapshot, and has no rules."""
+    """Gives a snapshot, and has no rules; the planner fails with `sqlstate`."""
 
-    def __init__(self) -> None:
+    def __init__(self, sqlstate: str = "") -> None:
         self.snapshot = PLAIN
+        self.sqlstate = sqlstate
 
     async def catalog(self) -> Catalog:
         return self.snapshot
 
     async def bound(self) -> None:
         return None
+
+    async def estimate(self, *_: Any, **__: Any) -> tuple[float, float]:
+        raise QueryError("no plan", details={"sqlstate": self.sqlstate})
 
 
 @pytest.fixture
@@ -84,6 +89,16 @@ async def test_a_yes_to_a_change_is_none_to_a_read() -> None:
     with pytest.raises(GuardError):
         await judged(judge, READ, changing, database)
     assert (await judged(judge, WRITE, changing, database)).tier is Tier.CONFIRM
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "refused"), [("42P01", False), ("22012", False), ("55P03", True), ("57014", True)]
+)
+async def test_what_could_not_be_estimated_does_not_run(sqlstate: str, refused: bool) -> None:
+    """A lock or a cancellation in the way of the planner would be gone when it runs; a missing table would not."""
+    judge = Judge(Policy(), LimitSettings(max_estimated_rows=10))
+    with pytest.raises(QueryError) if refused else nullcontext():
+        await judged(judge, READ, "SELECT * FROM t", Database(sqlstate))
 
 
 async def test_the_memory_is_bounded(verdicts: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 from pgwarden.guard.catalog import FIRST_USER_OID
 from pgwarden.policy.objects import ObjectRules, Objects, Relation, hides_schema, hides_table
@@ -19,6 +19,8 @@ _EVENTS = {"2": "UPDATE", "3": "INSERT", "4": "DELETE"}
 """pg_rewrite.ev_type, without "1", which is SELECT."""
 _HOLDS_ROWS = frozenset("rvmfp")
 _INDEXES = frozenset("iI")
+
+T = TypeVar("T")
 
 
 class Graph:
@@ -115,20 +117,10 @@ class Graph:
             self._effects[operation, one].add((operation, other))
 
     def _reach(self, oid: int) -> frozenset[int]:
-        seen, todo = {oid}, [oid]
-        while todo:
-            new = self._direct.get(todo.pop(), set()) - seen
-            seen |= new
-            todo += new
-        return frozenset(seen - {oid})
+        return _closure(oid, self._direct)
 
     def _consequences(self, effect: Effect) -> frozenset[Effect]:
-        seen, todo = {effect}, [effect]
-        while todo:
-            new = self._effects.get(todo.pop(), set()) - seen
-            seen |= new
-            todo += new
-        return frozenset(seen - {effect})
+        return _closure(effect, self._effects)
 
     def _find_hidden(self, rules: ObjectRules) -> frozenset[int]:
         found = {oid for oid, name in self.names.items() if self._matches(rules, oid, *name)}
@@ -149,3 +141,13 @@ class Graph:
         if schema == "pg_toast":
             return False
         return hides_table(rules, schema, name) if self.kinds[oid] in _HOLDS_ROWS else hides_schema(rules, schema)
+
+
+def _closure(start: T, edges: Mapping[T, set[T]]) -> frozenset[T]:
+    """Return everything that edges lead to from a start, without the start."""
+    seen, todo = {start}, [start]
+    while todo:
+        new = edges.get(todo.pop(), set()) - seen
+        seen |= new
+        todo += new
+    return frozenset(seen - {start})

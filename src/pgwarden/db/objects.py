@@ -61,9 +61,11 @@ class ObjectCache:
         self._bound: Bound | None = None
         self._fingerprint: str | None = None
         self._checked_at = float("-inf")
+        self._changes = 0
 
     def forget(self) -> None:
-        """Ask the next time whether something changed: something was just changed from here."""
+        """Make the next `get` ask whether something changed; also where one is under way that asked before this."""
+        self._changes += 1
         self._checked_at = float("-inf")
 
     async def get(self, fetch: Fetch) -> Bound:
@@ -77,13 +79,14 @@ class ObjectCache:
         async with self._lock:
             if self._bound is not None and self._clock() - self._checked_at < self._ttl_s:
                 return self._bound
-            started = self._clock()
+            started, changes = self._clock(), self._changes
             # Before the rest: a change between the two is then seen the next time, never missed.
             fingerprint = (await fetch("objects_fingerprint", ()))[0][0]
             if self._bound is None or fingerprint != self._fingerprint:
                 self._bound = await load(fetch, self._rules, self._key)
                 self._fingerprint = fingerprint
-            self._checked_at = started
+            if changes == self._changes:
+                self._checked_at = started
             return self._bound
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pgwarden.guard.keywords import words
+from pgwarden.guard.keywords import ENDS_TYPE, words
 from pgwarden.guard.stream import Stream
 
 _FUNCTIONS: Final = frozenset({"json_table", "json_value", "json_query", "json_exists"})
@@ -53,14 +53,7 @@ def skip(stream: Stream, index: int) -> int:
 def _behind_type(stream: Stream, index: int) -> int:
     """Return the index behind a type's name, with its modifiers and array bounds."""
     behind = stream.chain_end(index) + 1
-    while stream.is_name(behind) and stream.value(behind) in (
-        "precision",
-        "varying",
-        "with",
-        "without",
-        "time",
-        "zone",
-    ):
+    while stream.is_name(behind) and stream.value(behind) in ENDS_TYPE:
         if stream.value(behind) in ("with", "without") and stream.words[behind + 1] != "time":
             break
         behind += 1

@@ -24,6 +24,9 @@ NAMES_FUNCTION: Final = words("""
     like natural notnull outer overlaps right similar tablesample verbose""")
 """Can name a function or a type, not a column or a table."""
 
+ENDS_TYPE: Final = words("precision varying with without time zone")
+"""Words that can follow the first one of a type's name."""
+
 SYNTAX_CALLS: Final = words("""
     between bigint bit boolean char character coalesce dec decimal exists extract float greatest grouping inout int
     integer interval least national nchar none normalize nullif numeric out overlay position precision real row setof

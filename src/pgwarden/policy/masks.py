@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 from pgwarden.policy.patterns import matches
 
 MaskKind = Literal["redact", "partial", "hash", "null", "clear"]
-MASK_KINDS: tuple[str, ...] = get_args(MaskKind)
-
 Permit = Literal["filter", "join", "order", "group"]
-PERMITS: tuple[str, ...] = get_args(Permit)
 """Uses of a masked column beside plain output that a rule can permit. Each is an oracle for its values."""
 
 

@@ -81,7 +81,7 @@ def breach(rules: ObjectRules, objects: Objects | None, statement: Statement) ->
     if statement.uses and objects is None:
         return Breach("the rules on tables cannot be applied without the database's catalog")
     objects = objects or Objects()
-    return _unnamed(rules, statement) or _moved(rules, objects, statement) or _relations(rules, objects, statement)
+    return _unnamed(statement) or _moved(rules, objects, statement) or _relations(rules, objects, statement)
 
 
 def _hidden_object(rules: ObjectRules, objects: Objects | None, statement: Statement) -> Relation | None:
@@ -115,7 +115,7 @@ def _is_opaque(statement: Statement) -> bool:
     return makes_code or statement.unsafe in _OPAQUE
 
 
-def _unnamed(rules: ObjectRules, statement: Statement) -> Breach | None:
+def _unnamed(statement: Statement) -> Breach | None:
     """Refuse what has an effect on objects that it does not name."""
     command = statement.command
     hint = "Name each object."

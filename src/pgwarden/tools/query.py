@@ -143,8 +143,7 @@ def _judgement(ctx: Context) -> dict[str, Any]:
         data["rule"] = decision.rule
     if decision is not None and not decision.allowed:
         data |= {"code": "not_allowed", "message": f"the policy refuses it by {decision.rule}."}
-        hint = getattr(decision, "hint", "")
-        data |= {"hint": hint} if hint else {}
+        data |= {"hint": decision.hint} if decision.hint else {}
     return data
 
 

@@ -57,7 +57,11 @@ def create_event_trigger(reader: Reader, draft: Draft) -> None:
 
 
 def create_rule(reader: Reader, draft: Draft) -> None:
-    """Read CREATE [OR REPLACE] RULE behind these words; of what a rule could do, only DO NOTHING is accepted."""
+    """Read CREATE [OR REPLACE] RULE behind these words; of what a rule could do, only DO NOTHING is accepted.
+
+    Raises:
+        Refused: It does something else.
+    """
     draft.classify("code")
     draft.locks("AccessExclusiveLock")
     draft.typed("From then on statements on the table do something else than they say.")

@@ -19,7 +19,8 @@ _VACUUM: Final = keywords.words("""
     truncate parallel skip_database_stats only_database_stats buffer_usage_limit""")
 _ANALYZE: Final = keywords.words("verbose skip_locked buffer_usage_limit")
 _REINDEX: Final = keywords.words("concurrently tablespace verbose")
-_OFF: Final = frozenset({"off", "false"})
+_OFF: Final = frozenset({"off", "false", "0"})
+_ON: Final = frozenset({"", "on", "true", "1"})
 
 
 def vacuum(reader: Reader, draft: Draft) -> None:
@@ -59,7 +60,7 @@ def reindex(reader: Reader, draft: Draft) -> None:
     switches = _switches(reader, _REINDEX) if reader.mark() == "(" else {}
     kind = reader.expect("index", "table", "schema", "database", "system")
     draft.command = f"REINDEX {kind.upper()}"
-    concurrently = reader.take("concurrently") or switches.get("concurrently", "off") not in _OFF
+    concurrently = reader.take("concurrently") or switches.get("concurrently") in _ON
     if concurrently:
         draft.command += " CONCURRENTLY"
     draft.locks(_MILD if concurrently else "ShareLock" if kind == "table" else _FULL)

@@ -63,7 +63,8 @@ def switches(reader: Reader) -> dict[str, str]:
             index = reader.at
             if reader.mark() != ",":
                 _take_value(reader)
-            found[name] = reader.stream.value(index) or "?" if reader.at > index else ""
+            token = reader.stream.tokens[index]
+            found[name] = (token.value or token.text.strip("'").lower()) if reader.at > index else ""
     return found
 
 

@@ -104,7 +104,11 @@ class Reader:
         return self.stream.value(self.at - 1)
 
     def name(self, *, function: bool = False) -> Name:
-        """Go past a name of one or two parts and return it."""
+        """Go past a name of one or two parts and return it.
+
+        Raises:
+            Refused: There is none, or it has more parts.
+        """
         first = self.identifier(function=function)
         parts = [first]
         while self.take_mark("."):

@@ -116,14 +116,7 @@ class Operands:
         while index < end:
             if stream.marks[index] == "::" and index + 1 in self.names.types:
                 index = self.names.types[index + 1] + 1
-                while index < end and stream.value(index) in (
-                    "precision",
-                    "varying",
-                    "with",
-                    "without",
-                    "time",
-                    "zone",
-                ):
+                while index < end and stream.value(index) in keywords.ENDS_TYPE:
                     index += 1
                 while index < end and stream.marks[index] in ("(", "["):
                     index = stream.partner[index] + 1

@@ -153,7 +153,8 @@ def stores_masked(source: Source, layout: Layout, references: Mapping[int, Refer
         target = references.get(index)
         if target is None or target.shield is None or not target.shield.masked or stream.words[index - 2] != "insert":
             continue
-        inside = range(index, layout.end(layout.home[index]))
+        # From the start: a WITH list before it can hand the rows over.
+        inside = range(layout.end(layout.home[index]))
         if any(_is_read(each, source.targets, inside) for each in references.values()):
             return True
     return False
