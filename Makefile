@@ -27,7 +27,7 @@ demo: $(RUNTIME) ## Watch the real server at work on a throwaway shop
 
 .PHONY: test
 test: $(DEV) ## Run every test
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 .PHONY: coverage
 coverage: $(DEV) ## Run every test and report which lines of the package they reach in their own process
