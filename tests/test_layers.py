@@ -11,17 +11,17 @@ SOURCE = Path(__file__).parents[1] / "src" / "pgwarden"
 
 LAYERS = (
     {"errors", "results"},
-    {"settings", "format", "pages", "rate", "audit", "toolsets", "keys"},
+    {"settings", "format", "pages", "rate", "audit", "knowledge", "toolsets", "keys"},
     {"tokens"},
     {"policy"},
     {"guard"},
     {"db", "providers"},
     {"catalogue", "context", "consent", "setup_sql"},
-    {"tools", "resources"},
+    {"tools", "resources", "prompts"},
     {"grants", "record", "rendering"},
     {"judging"},
     {"call", "stdio"},
-    {"asking"},
+    {"asking", "offers"},
     {"server"},
     {"demo"},
     {"cli"},
@@ -38,7 +38,7 @@ ONLY = {
     "mcp": {"server", "asking", "stdio", "demo"},
     "mcp_types": {"server", "asking", "stdio", "demo"},
     "subprocess": {"providers", "demo"},
-    "fcntl": {"audit", "providers"},
+    "fcntl": {"audit", "knowledge", "providers"},
 }
 TOOLS_FORBID = {"guard", "policy", "call", "server"}
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -19,13 +19,14 @@ from pydantic import ValidationError
 from pgwarden import consent
 from pgwarden.audit import AuditLog
 from pgwarden.catalogue import Category, Tier, ToolSpec
-from pgwarden.context import Context
+from pgwarden.context import Composed, Context
 from pgwarden.errors import (
     ArgumentError,
     AuditError,
     ConsentError,
+    GuardError,
     InternalError,
-    NotFoundError,
+    PolicyError,
     UnknownToolError,
     WardenError,
     did_you_mean,
@@ -33,12 +34,13 @@ from pgwarden.errors import (
 from pgwarden.format import Caps, dumps
 from pgwarden.grants import Caller
 from pgwarden.judging import Judge, Judged
+from pgwarden.knowledge import Insights, Knowledge
 from pgwarden.pages import Pages
 from pgwarden.policy import Policy, decide_tool
 from pgwarden.rate import RateLimit
 from pgwarden.record import Record
 from pgwarden.rendering import render_document, render_table, table_blocks
-from pgwarden.resources import RESOURCES, ResourceSpec, Surroundings
+from pgwarden.resources import Surroundings
 from pgwarden.results import Ack, Plan, Result, Rows
 from pgwarden.settings import LimitSettings, PolicySettings, StateSettings
 from pgwarden.toolsets import Toolset, Toolsets
@@ -95,10 +97,13 @@ class CallPath:
         self._caller = caller or Caller()
         self._consents = consents or PolicySettings()
         state = state or StateSettings()
+        self._knowledge, self._insights = Knowledge(state.home / "knowledge"), Insights()
         self._literals, self._fsync = state.audit_literals, state.audit_fsync
         self._judge = Judge(policy, limits)
         self._rate = RateLimit(limits.rate_limit)
         self._pages = Pages()
+        self.definitions = 0
+        """How many changes of the schema, or of code and rights, were made."""
         self._active = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -110,14 +115,15 @@ class CallPath:
         }
         self.toolsets = self._toolsets(categories)
 
-    def _toolsets(self, categories: Iterable[Category]) -> Toolsets:
+    def _toolsets(self, categories: Sequence[Category]) -> Toolsets:
         names: dict[str, list[str]] = {}
         for spec, category in self._tools.values():
             if self._caller.scopes.has(spec.scope):
                 names.setdefault(category, []).append(spec.name)
         granted = [Toolset(each.name, each.title, tuple(names[each.name])) for each in categories if each.name in names]
+        shown = self._policy.toolsets or [each.name for each in categories if each.listed]
         # What widens the list is always on it, or a narrow start could never be widened.
-        return Toolsets(granted, (*self._policy.toolsets, "session") if self._policy.toolsets else names)
+        return Toolsets(granted, (*shown, "session"))
 
     def listed(self) -> list[ToolSpec]:
         """The tools to list now: granted, within the token's scopes, and of a category that is shown."""
@@ -125,32 +131,62 @@ class CallPath:
         scopes = self._caller.scopes
         return [spec for spec, category in self._tools.values() if category in shown and scopes.has(spec.scope)]
 
-    def resources(self) -> list[ResourceSpec]:
-        """The resources to list: those within the token's scopes."""
-        return [spec for spec in RESOURCES if not spec.scope or self._caller.scopes.has(spec.scope)]
+    def surroundings(self) -> Surroundings:
+        """Return what resources, prompts and completions for this caller are made of."""
+        scopes = self._caller.scopes
+        return Surroundings(
+            policy=self._policy,
+            limits=self._limits,
+            categories=self._categories,
+            scopes=scopes,
+            consent=self._consents.consent,
+            database=self._database,
+            tools=frozenset(spec.name for spec, _ in self._tools.values() if scopes.has(spec.scope)),
+            toolsets=self.toolsets,
+            run=self._run_for_resource,
+            passes=self._passes,
+            knowledge=self._knowledge,
+            insights=self._insights,
+        )
 
-    async def read_resource(self, uri: str) -> tuple[str, str]:
-        """Return a resource's text and its MIME type.
+    @asynccontextmanager
+    async def admitted(self, method: str, arguments: Mapping[str, Any], known: Collection[str]) -> AsyncIterator[None]:
+        """Record what the block does, within the caller's rate and while their token is valid.
 
         Args:
-            uri: Its address.
+            method: The protocol's name of what was asked for.
+            arguments: As given.
+            known: Names of those that are no literals.
 
         Raises:
-            NotFoundError: There is none of this address for this caller.
-            WardenError: It cannot be read.
+            RateLimitedError: There were too many calls in the last minute.
+            ScopeError: The token has expired.
+            InternalError: The block fails with what is no error of ours.
         """
-        record = Record("resources/read", {"uri": uri}, self._literals, known=("uri",))
-        async with self._recorded(record):
+        async with self._recorded(Record(method, arguments, self._literals, known)):
             self._rate.take(self._caller.name)
             self._caller.scopes.require_valid()
-            spec = next((spec for spec in self.resources() if spec.uri == uri), None)
-            if spec is None:
-                raise NotFoundError(f"There is no resource {uri[:128]!r}.", hint="resources/list shows them.")
-            mode = self._consents.consent
-            report = await spec.read(
-                Surroundings(self._policy, self._limits, self._categories, self._caller.scopes, mode, self._database)
-            )
-            return render_document(report, "markdown", self._limits.max_result_bytes), spec.mime_type
+            yield
+
+    async def _run_for_resource(self, name: str, arguments: Mapping[str, Any]) -> Result:
+        """Return what a tool that only reads, and takes no SQL, gives for a resource."""
+        spec = self._find(name)
+        self._caller.scopes.require(spec.scope)
+        if spec.tier is not Tier.READ or spec.sql is not None:
+            raise InternalError(f"{name} is no tool for resources.")
+        values = _validate(spec, arguments)
+        values.pop("format", None)
+        context = self._context(spec, values, await self._database(), None)
+        return await spec.function(context, **values)
+
+    async def _passes(self, sql: str) -> bool:
+        """Tell whether run_query would take a statement."""
+        spec, values = self._find("run_query"), {"sql": sql}
+        try:
+            judged = await self._judge(Record(spec.name, values), spec, values, await self._database())
+        except (GuardError, PolicyError):
+            return False
+        return judged.tier is Tier.READ and judged.absence is None
 
     async def __call__(self, name: str, arguments: Mapping[str, Any], asker: consent.Asker | None = None) -> Answer:
         """Run one call. Every failure is an answer.
@@ -216,22 +252,45 @@ class CallPath:
         form = values.pop("format", "markdown")
         database = await self._database()
         asked = dict(values)
-        judged = await self._judge(record, spec, values, database)
-        context = self._context(spec, values, database, judged, page)
+        bare = self._context(spec, values, database, page)
+        judged, context = await self._judged(record, spec, values, bare)
         if judged.tier is not Tier.READ:
             # Nobody is asked about what the token does not grant.
             self._caller.scopes.require(judged.scope or spec.scope)
             record.consent = await self._obtain(spec, asked, values, context, judged, said, asker)
         if record.consent == "person":
             # People take minutes; what names meant when they were asked need not be what they mean now.
-            values = asked
-            judged = _as_agreed(judged, await self._judge(record, spec, values, database))
-            context = self._context(spec, values, database, judged, page)
+            values = dict(asked)
+            bare = self._context(spec, values, database, page)
+            now, context = await self._judged(record, spec, values, bare)
+            judged = _as_agreed(judged, now)
         if judged.changes:
             self._announce(record)
         with judged.absences():
             result = judged.answered(await spec.function(context, **values))
+        self.definitions += _defines(judged)
         return self._render(record, spec, given, result, form)
+
+    async def _judged(
+        self, record: Record, spec: ToolSpec, values: dict[str, Any], context: Context
+    ) -> tuple[Judged, Context]:
+        """Return the judgement of a call, and the context with what belongs to it; composes the statement first."""
+        composed = None if spec.compose is None else await spec.compose(context, **values)
+        judged = await self._judge(record, spec, values, context.db, composed)
+
+        async def reading(more: Composed) -> Context:
+            found = await self._judge.reading(more, context.db)
+            return replace(made, composed=more, verdict=found.verdict, decision=found.decision)
+
+        made = replace(
+            context,
+            composed=composed,
+            verdict=judged.verdict,
+            decision=judged.decision,
+            hidden=judged.hidden,
+            reading=reading,
+        )
+        return judged, made
 
     def _find(self, name: str) -> ToolSpec:
         if name not in self._tools:
@@ -302,9 +361,8 @@ class CallPath:
         self._append(record, durable=self._fsync != "never")
         record.outcome = "cancelled"
 
-    def _context(
-        self, spec: ToolSpec, values: dict[str, Any], database: Database, judged: Judged, page: Any
-    ) -> Context:
+    def _context(self, spec: ToolSpec, values: dict[str, Any], database: Database, page: Any) -> Context:
+        """Return the context before anything is judged; takes what is told by it out of the arguments."""
         limits = self._limits
         max_rows = values.pop("max_rows", None) or spec.paged or limits.max_rows
         values.pop("cursor", None)
@@ -317,9 +375,8 @@ class CallPath:
             max_bytes=limits.max_result_bytes * _READ_AHEAD,
             timeout_s=min(timeout, limits.statement_timeout),
             page=page,
-            verdict=judged.verdict,
-            decision=judged.decision,
-            hidden=judged.hidden,
+            knowledge=self._knowledge,
+            insights=self._insights,
         )
 
     def _render(self, record: Record, spec: ToolSpec, given: Mapping[str, Any], result: Result, form: str) -> Answer:
@@ -363,10 +420,19 @@ def _as_agreed(agreed: Judged, now: Judged) -> Judged:
     return now
 
 
+def _defines(judged: Judged) -> bool:
+    """Tell whether a change is of more than rows and settings."""
+    change = judged.verdict.change if judged.verdict else None
+    return judged.changes and change is not None and change.object_class not in ("rows", "session")
+
+
 def _meant(judged: Judged) -> object:
-    """Return what the names of a statement stand for."""
+    """Return what the names of a statement stand for, and what was composed."""
     verdict = judged.verdict
-    return verdict and (verdict.kinds, verdict.uses, verdict.functions, verdict.change and verdict.change.targets)
+    if verdict is None:
+        return judged.composed
+    targets = verdict.change and verdict.change.targets
+    return judged.composed, verdict.kinds, verdict.uses, verdict.functions, targets
 
 
 def _validate(spec: ToolSpec, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,11 +18,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from types import ModuleType
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from pgwarden.results import Plan, Report, Result, Rows
+
+if TYPE_CHECKING:
+    from pgwarden.context import Composed
 
 Format = Literal["markdown", "json", "csv"]
 DocumentFormat = Literal["markdown", "json"]
@@ -42,7 +45,7 @@ class Tier(StrEnum):
 
 
 class SqlUse(StrEnum):
-    """What the guard does with a tool's argument `sql`."""
+    """What the guard does with a tool's statement: its argument `sql`, or what it composes."""
 
     READ = "read"
     """Refuses the call unless the statement is readable."""
@@ -63,14 +66,21 @@ class ToolSpec:
     paged: int | None = None
     plan: Callable[..., Awaitable[Plan]] | None = None
     typed: str = ""
+    compose: Callable[..., Awaitable[Composed]] | None = None
+    changes: bool = False
 
     def __post_init__(self) -> None:
         """Check that the declaration can be kept.
 
         Raises:
-            TypeError: Something that destroys names neither what has to be typed, nor has a statement that does.
+            TypeError: Something that destroys names neither what has to be typed, nor has a statement that does; or
+                nobody would judge what is composed.
         """
-        if self.tier is Tier.TYPED and not self.typed:
+        if self.compose is not None and self.sql not in (SqlUse.READ, SqlUse.WRITE):
+            raise TypeError(f"{self.name}: what is composed is judged as a read or as a change")
+        if self.compose is not None and (self.sql is SqlUse.READ) is not (self.tier is Tier.READ):
+            raise TypeError(f"{self.name}: only a change needs a yes, and every one does")
+        if self.tier is Tier.TYPED and not self.typed and self.compose is None:
             raise TypeError(f"{self.name}: a typed tool names the argument that has to be typed")
         if self.tier is not Tier.READ and self.plan is None:
             raise TypeError(f"{self.name}: a tool that needs a yes says what it would do")
@@ -106,7 +116,7 @@ class ToolSpec:
             fields["format"] = (DocumentFormat, "markdown")
         if self.tier is Tier.CONFIRM:
             fields["confirm"] = (Confirm, False)
-        if self.tier is Tier.TYPED or self.sql is SqlUse.WRITE:
+        if self.tier is Tier.TYPED or (self.sql is SqlUse.WRITE and self.compose is None):
             fields["confirm_name"] = (ConfirmName, "")
         # The trailing underscore keeps a field called `schema` off pydantic's own attributes.
         aliased: dict[str, Any] = {
@@ -139,7 +149,7 @@ class ToolSpec:
     @property
     def read_only(self) -> bool:
         """Whether no call of it changes anything."""
-        return self.tier is Tier.READ
+        return self.tier is Tier.READ and not self.changes
 
 
 def tool(
@@ -150,27 +160,37 @@ def tool(
     paged: int | None = None,
     plan: Callable[..., Awaitable[Plan]] | None = None,
     typed: str = "",
+    compose: Callable[..., Awaitable[Composed]] | None = None,
+    changes: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Result]]], ToolSpec]:
     """Declare a tool.
 
     Args:
         tier: What a call needs before it runs.
         scope: What a token must hold, `family:level`.
-        sql: How the guard treats the argument `sql`; None where there is none.
+        sql: How the guard treats the argument `sql`, or what is composed; None where there is neither.
         paged: Rows of a page unless `max_rows` says otherwise; adds `max_rows` and `cursor`. None: not paged.
         plan: Says what a call would do, without doing it; takes what the tool takes. Needed for every tier but READ.
-        typed: For TYPED: the argument whose value has to be given again in `confirm_name`.
+        typed: For TYPED: the argument whose value has to be given again in `confirm_name`. What composes a statement
+            has none: there it is the statement's target.
+        compose: Makes the one statement that a call is, from what the tool takes; it is judged like any other, and
+            the tool finds it in `ctx.composed` and `ctx.verdict`. Such a tool has no argument `sql`.
+        changes: Whether it changes something although it needs no yes.
     """
-    return lambda function: ToolSpec(function, tier, scope, sql, paged, plan, typed)
+    return lambda function: ToolSpec(function, tier, scope, sql, paged, plan, typed, compose, changes)
 
 
 @dataclass(frozen=True)
 class Category:
-    """A file of tools, granted and shown as one."""
+    """A file of tools, granted and shown as one.
+
+    One that is not `listed` costs no tokens before the model enables it, or PGWARDEN_TOOLSETS names it.
+    """
 
     name: str
     title: str
     module: ModuleType
+    listed: bool = True
 
     @cached_property
     def tools(self) -> tuple[ToolSpec, ...]:

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pgwarden.db import Database
     from pgwarden.guard.verdict import Verdict
+    from pgwarden.knowledge import Insights, Knowledge
     from pgwarden.policy import Decision
     from pgwarden.policy.objects import Relation
     from pgwarden.settings import LimitSettings
     from pgwarden.toolsets import Toolsets
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A statement that a tool made from its arguments.
+
+    Attributes:
+        sql: Its text: the arguments' values are `$1`, `$2`, ... in it.
+        params: These values, as PostgreSQL's text; None for NULL.
+        about: What the tool wants to find again when it runs the statement; never shown.
+    """
+
+    sql: str
+    params: tuple[str | None, ...] = ()
+    about: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +43,14 @@ class Context:
         max_bytes: Bytes of values that it should read at most.
         timeout_s: Seconds that a statement of this call may take.
         page: What the tool left in Rows.next_page when the caller continues with a cursor; None on the first page.
-        verdict: The guard's judgement of the argument `sql`, for tools that declare one.
+        composed: What the tool composed, for tools that do.
+        verdict: The guard's judgement of that, or of the argument `sql`.
         decision: The policy's decision on it; None where the guard refuses.
         hidden: Relations that are absent for this caller.
+        knowledge: What was learned in earlier sessions; None: nowhere.
+        insights: What was found in this session; None: nowhere.
+        reading: Judges one more read that the tool composes while it runs, and returns the context to run it in;
+            raises what the path of a call would. None where no call is made.
     """
 
     db: Database
@@ -38,6 +60,10 @@ class Context:
     max_bytes: int
     timeout_s: float
     page: Any = None
+    composed: Composed | None = None
     verdict: Verdict | None = None
     decision: Decision | None = None
     hidden: frozenset[Relation] = frozenset()
+    knowledge: Knowledge | None = None
+    insights: Insights | None = None
+    reading: Callable[[Composed], Awaitable[Context]] | None = None

@@ -25,6 +25,7 @@ from pgwarden.results import Plan, Report, Result, Rows
 from pgwarden.settings import LimitSettings
 
 if TYPE_CHECKING:
+    from pgwarden.context import Composed
     from pgwarden.db import Database
     from pgwarden.db.objects import Bound
     from pgwarden.guard.absent import Absence
@@ -84,6 +85,7 @@ class Judged:
         decision: The policy's on the same.
         hidden: Relations that are absent for the caller.
         absence: Which names of the statement were replaced, because what they name is hidden.
+        composed: The statement, where the tool composed it.
     """
 
     tier: Tier
@@ -93,6 +95,7 @@ class Judged:
     decision: Decision | None = None
     hidden: frozenset[Relation] = frozenset()
     absence: Absence | None = None
+    composed: Composed | None = None
 
     @contextmanager
     def absences(self) -> Iterator[None]:
@@ -139,7 +142,14 @@ class Judge:
         self._limits = limits
         self._memory = _Memory()
 
-    async def __call__(self, record: Record, spec: ToolSpec, values: dict[str, Any], database: Database) -> Judged:
+    async def __call__(
+        self,
+        record: Record,
+        spec: ToolSpec,
+        values: dict[str, Any],
+        database: Database,
+        composed: Composed | None = None,
+    ) -> Judged:
         """Judge a call. `values["sql"]` is replaced where it names what is hidden.
 
         Args:
@@ -147,38 +157,60 @@ class Judge:
             spec: The tool.
             values: Its arguments.
             database: Where it will run.
+            composed: The statement, where the tool composed it.
 
         Raises:
-            ArgumentError: The statement is empty.
+            ArgumentError: The statement is empty, or a composed one may change every row.
             GuardError: The guard refuses it.
             PolicyError: The policy does, or the planner expects more than the limits allow.
             DatabaseError: The catalog cannot be read.
         """
         if spec.sql is None:
             # What it asks the database is veiled there.
-            return Judged(spec.tier, spec.tier is not Tier.READ, str(values[spec.typed]) if spec.typed else "")
+            changes = spec.changes or spec.tier is not Tier.READ
+            return Judged(spec.tier, changes, str(values[spec.typed]) if spec.typed else "")
+        if composed is not None:
+            values = {**values, "sql": composed.sql}
         if not values["sql"].strip():
             raise ArgumentError("sql is empty.", hint="Give one SQL statement.")
         bound = await database.bound()
         judged = await self._statement(record, spec, values, database, bound)
+        if composed is not None:
+            judged = replace(_strict(judged, spec), composed=composed)
+            record.tier = judged.tier.value
         if spec.sql is not SqlUse.JUDGE:
             await self._estimate(judged.verdict, database)
         return replace(judged, hidden=bound.objects.hidden) if bound else judged
 
+    async def reading(self, composed: Composed, database: Database) -> Judged:
+        """Judge one more read that a tool composed for a call which was judged already.
+
+        Raises:
+            GuardError: The guard refuses it.
+            PolicyError: The policy does.
+            DatabaseError: The catalog cannot be read.
+        """
+        bound = await database.bound()
+        verdict, decision = await self._verdict(composed.sql, await database.catalog(), bound, writes=False)
+        if decision is None:
+            raise _refused(verdict)
+        _check_allowed(verdict, decision)
+        return Judged(Tier.READ, verdict=verdict, decision=decision, composed=composed)
+
     async def _statement(
         self, record: Record, spec: ToolSpec, values: dict[str, Any], database: Database, bound: Bound | None
     ) -> Judged:
-        catalog = await database.catalog()
-        verdict, decision = await self._verdict(values["sql"], catalog, spec, bound)
+        catalog, writes = await database.catalog(), spec.sql is not SqlUse.READ
+        verdict, decision = await self._verdict(values["sql"], catalog, bound, writes=writes)
         record.kinds = verdict.kinds
         absence, hidden = None, _qualifiers(values["sql"], bound)
         if hidden:
             absence = _absent(values["sql"], verdict, hidden, catalog)
-            verdict, decision = await self._verdict(absence.text, catalog, spec, bound)
+            verdict, decision = await self._verdict(absence.text, catalog, bound, writes=writes)
         while decision is not None and decision.hidden is not None and decision.hidden not in hidden:
             hidden.add(decision.hidden)
             absence = _absent(values["sql"], verdict, hidden, catalog)
-            verdict, decision = await self._verdict(absence.text, catalog, spec, bound)
+            verdict, decision = await self._verdict(absence.text, catalog, bound, writes=writes)
         if absence is not None:
             values["sql"] = absence.text
             relations = tuple(sorted(_put_back(name, absence) for name in verdict.relations))
@@ -189,12 +221,7 @@ class Judge:
             return Judged(Tier.READ, verdict=verdict, decision=decision, absence=absence)
         if decision is None:
             raise _refused(verdict)
-        if not decision.allowed:
-            raise PolicyError(
-                f"The policy does not allow this statement: {decision.rule}.",
-                hint=decision.hint or _OWNER,
-                details={"kinds": list(verdict.kinds)},
-            )
+        _check_allowed(verdict, decision)
         record.tier = verdict.tier
         change = verdict.change
         if change is None:
@@ -206,10 +233,9 @@ class Judge:
         return Judged(tier, not dry, name, verdict, decision, absence=absence)
 
     async def _verdict(
-        self, sql: str, catalog: Catalog, spec: ToolSpec, bound: Bound | None
+        self, sql: str, catalog: Catalog, bound: Bound | None, *, writes: bool
     ) -> tuple[Verdict, Decision | None]:
         """Return the guard's verdict, and the policy's decision on what the guard accepts."""
-        writes = spec.sql is not SqlUse.READ
         known = self._memory.get((sql, writes), catalog, bound)
         if known is not None:
             return known
@@ -313,6 +339,36 @@ def _dry_tier(verdict: Verdict, change: Change) -> Tier:
     fills = "INSERT" in verdict.kinds and change.inserted is None
     counts = any(name.rpartition(".")[2] == "nextval" for name in verdict.functions)
     return Tier.CONFIRM if fills or counts else Tier.READ
+
+
+def _check_allowed(verdict: Verdict, decision: Decision) -> None:
+    """Refuse what the policy refuses.
+
+    Raises:
+        PolicyError: It does.
+    """
+    if not decision.allowed:
+        raise PolicyError(
+            f"The policy does not allow this statement: {decision.rule}.",
+            hint=decision.hint or _OWNER,
+            details={"kinds": list(verdict.kinds)},
+        )
+
+
+def _strict(judged: Judged, spec: ToolSpec) -> Judged:
+    """Return the judgement of a composed statement under the stricter of its own tier and the tool's.
+
+    Raises:
+        ArgumentError: It may change every row; no name that is typed makes up for a condition.
+    """
+    change = judged.verdict.change if judged.verdict else None
+    if change is not None and change.tier == "typed":
+        raise ArgumentError(
+            f"The filter keeps no row out of the {change.command}.",
+            code="condition_missing",
+            hint="Compare a column with a value that not all rows have.",
+        )
+    return replace(judged, tier=spec.tier) if judged.changes else judged
 
 
 def _refused(verdict: Verdict) -> GuardError:

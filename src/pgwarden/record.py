@@ -19,6 +19,9 @@ _ARGUMENTS = 32
 _CHARS = 4_000
 """Characters of one of them."""
 _NAME_CHARS = 128
+_OF_ROWS = frozenset({"rows", "values", "key", "filter"})
+"""Arguments that hold values of rows: only their shape is described."""
+_SHAPE_DEPTH = 8
 _MAY_HOLD_SECRET = re.compile(r"pass|secret|://", re.IGNORECASE)
 """What it does not match needs no closer look, for which the guard would have to be imported."""
 
@@ -90,6 +93,10 @@ class Record:
         """Return an argument without data: values of parameters are no description of the call."""
         if name == "params":
             return f"{len(value)} values" if isinstance(value, list) else "not a list"
+        if name in _OF_ROWS:
+            value = _shape(value)
+            if isinstance(value, str):
+                return value
         if name == "sql" and isinstance(value, str):
             from pgwarden.guard.redact import redact_sql
 
@@ -105,6 +112,22 @@ class Record:
             # Statements and connection strings also come under other names, and in lists.
             value = _without_secrets(value if isinstance(value, str) else dumps(value))
         return f"{value[:_CHARS]}…[{len(value)} characters]" if len(value) > _CHARS else value
+
+
+def _shape(value: Any, depth: int = 0) -> Any:
+    """Return which columns an argument names, and how, without their values."""
+    if isinstance(value, dict) and depth < _SHAPE_DEPTH:
+        return {name: _shape(each, depth + 1) for name, each in islice(value.items(), _ARGUMENTS)}
+    if not isinstance(value, list) or depth == _SHAPE_DEPTH:
+        return "?"
+    if value and all(isinstance(each, dict) for each in value):
+        shapes: list[Any] = []
+        for each in islice(value, _ARGUMENTS):
+            shape = _shape(each, depth + 1)
+            if shape not in shapes:
+                shapes.append(shape)
+        return [f"{len(value)} of", *shapes] if len(value) > len(shapes) else shapes
+    return f"{len(value)} values"
 
 
 def _without_secrets(text: str) -> str:

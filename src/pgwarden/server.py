@@ -15,12 +15,34 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.server import MCPServer
+from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context as RequestContext
-from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.request_state import RequestStateSecurity
-from mcp_types import CallToolResult, InputRequiredResult, Resource, TextContent, Tool, ToolAnnotations
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
+    Completion,
+    CompletionArgument,
+    CompletionContext,
+    GetPromptResult,
+    InputRequiredResult,
+    Prompt,
+    PromptArgument,
+    PromptMessage,
+    PromptReference,
+    Resource,
+    ResourceTemplate,
+    ResourceTemplateReference,
+    TextContent,
+    Tool,
+    ToolAnnotations,
+)
 from pydantic import AnyUrl
 
 from pgwarden import __version__, asking, keys, stdio
@@ -29,8 +51,9 @@ from pgwarden.audit import AuditLog
 from pgwarden.call import CallPath
 from pgwarden.catalogue import SqlUse, Tier, ToolSpec
 from pgwarden.consent import Asked, Questions
-from pgwarden.errors import NotFoundError, UnavailableError, WardenError
+from pgwarden.errors import ArgumentError, UnavailableError, WardenError
 from pgwarden.grants import load_caller, load_policy
+from pgwarden.offers import Offers
 from pgwarden.policy import Policy
 from pgwarden.policy.scopes import UNLIMITED, Scopes
 from pgwarden.settings import LIBPQ_VARIABLES, LimitSettings, Settings
@@ -48,6 +71,8 @@ INSTRUCTIONS = (
 )
 _WARM_DELAY = 0.1
 """Seconds after tools/list until the imports of the first call are made: late enough not to slow the start."""
+_OF_SCHEMA = ("pg://schema", "pg://query_examples")
+"""Resources that show something else once the schema was changed."""
 _SEAL_S = 86_400
 """Seconds for which the SDK keeps a question's state valid: longer than ours, so that the answer to an expired question
 is a result that the model sees."""
@@ -66,10 +91,14 @@ class WardenServer(MCPServer[None]):
             request_state_security=RequestStateSecurity.ephemeral(ttl=_SEAL_S),
         )
         self.path = path
+        self.offers = Offers(path)
         self._consent_timeout = consent_timeout
         self._questions = Questions(consent_timeout)
         self._listed: tuple[int, list[Tool]] | None = None
         self._warmed = False
+        # The SDK's decorator for this has no types.
+        lowlevel = self._lowlevel_server
+        lowlevel.add_request_handler("completion/complete", CompleteRequestParams, self._handle_completion)
 
     async def list_tools(self) -> list[Tool]:
         """List the tools that are granted and shown."""
@@ -88,7 +117,7 @@ class WardenServer(MCPServer[None]):
 
         Where a person has to be asked first and the protocol wants the call to end for that, the question is returned.
         """
-        before = self.path.toolsets.revision
+        before, defined = self.path.toolsets.revision, self.path.definitions
         asker = None if context is None else asking.asker(context, self._questions, self._consent_timeout)
         try:
             answer = await self.path(name, arguments, asker)
@@ -98,16 +127,35 @@ class WardenServer(MCPServer[None]):
             # One for each protocol era; either is a no-op in the other.
             await context.notify_tools_changed()
             await context.session.send_tool_list_changed()
+        if context is not None:
+            await self._announce(context, name, defined=self.path.definitions != defined, done=answer.error is None)
         content = [TextContent(type="text", text=block) for block in answer.blocks]
         if answer.error is not None:
             return CallToolResult(content=list(content), is_error=True, _meta={"pgwarden/error": answer.error})
         return CallToolResult(content=list(content))
 
+    async def _announce(self, context: RequestContext[None, Any], tool: str, *, defined: bool, done: bool) -> None:
+        """Tell the client which resources a call has changed; what is of one era only is a no-op in the other."""
+        if defined:
+            await context.notify_resources_changed()
+            await context.session.send_resource_list_changed()
+        for uri in (*(_OF_SCHEMA if defined else ()), *(self.offers.changed_by(tool) if done else ())):
+            await context.notify_resource_updated(uri)
+
     async def list_resources(self) -> list[Resource]:
         """List the resources that are granted."""
         return [
             Resource(uri=each.uri, name=each.name, description=each.description, mime_type=each.mime_type)
-            for each in self.path.resources()
+            for each in self.offers.resources()
+        ]
+
+    async def list_resource_templates(self) -> list[ResourceTemplate]:
+        """List the templates of resources that are granted."""
+        return [
+            ResourceTemplate(
+                uri_template=each.uri, name=each.name, description=each.description, mime_type=each.mime_type
+            )
+            for each in self.offers.templates()
         ]
 
     async def read_resource(
@@ -116,21 +164,73 @@ class WardenServer(MCPServer[None]):
         """Read a resource.
 
         Raises:
-            ResourceNotFoundError: There is none of this address, or none for this caller.
-            ResourceError: It cannot be read now.
+            MCPError: There is none of this address for this caller, or it cannot be read now.
         """
         try:
-            text, mime_type = await self.path.read_resource(str(uri))
-        except NotFoundError as exc:
-            raise ResourceNotFoundError(exc.message) from None
+            text, mime_type = await self.offers.read(str(uri))
         except WardenError as exc:
-            raise ResourceError(exc.message) from None
+            raise _protocol_error(exc, uri=str(uri)) from None
         return [ReadResourceContents(content=text, mime_type=mime_type)]
+
+    async def list_prompts(self) -> list[Prompt]:
+        """List the prompts whose tools are granted."""
+        return [
+            Prompt(
+                name=each.name,
+                description=each.description,
+                arguments=[
+                    PromptArgument(name=arg.name, description=arg.description, required=arg.required)
+                    for arg in each.arguments
+                ],
+            )
+            for each in self.offers.prompts()
+        ]
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: RequestContext[None, Any] | None = None
+    ) -> GetPromptResult:
+        """Return a prompt's text, as a message of the person's.
+
+        Raises:
+            MCPError: There is none of this name for this caller, or an argument is wrong.
+        """
+        try:
+            description, text = await self.offers.prompt(name, arguments or {})
+        except WardenError as exc:
+            raise _protocol_error(exc) from None
+        message = PromptMessage(role="user", content=TextContent(type="text", text=text))
+        return GetPromptResult(description=description, messages=[message])
+
+    async def complete(
+        self,
+        ref: PromptReference | ResourceTemplateReference,
+        argument: CompletionArgument,
+        context: CompletionContext | None,
+    ) -> Completion:
+        """Return names of the catalog that an argument may be about to become.
+
+        Raises:
+            MCPError: There is no such prompt, template or argument for this caller.
+        """
+        known = (context.arguments if context else None) or {}
+        try:
+            if isinstance(ref, PromptReference):
+                found = await self.offers.complete("prompt", ref.name, argument.name, argument.value, known)
+            else:
+                found = await self.offers.complete("resource", ref.uri, argument.name, argument.value, known)
+        except WardenError as exc:
+            raise _protocol_error(exc) from None
+        return Completion(values=[*found.names], total=found.total, has_more=found.total > len(found.names))
+
+    async def _handle_completion(self, _: ServerRequestContext[None], params: CompleteRequestParams) -> CompleteResult:
+        return CompleteResult(completion=await self.complete(params.ref, params.argument, params.context))
 
     async def run_stdio(self) -> None:
         """Serve stdin and stdout until stdin ends; calls in flight are cancelled then."""
         lowlevel = self._lowlevel_server
-        options = lowlevel.create_initialization_options(NotificationOptions(tools_changed=True))
+        options = lowlevel.create_initialization_options(
+            NotificationOptions(tools_changed=True, resources_changed=True)
+        )
         async with stdio.streams() as (read_stream, write_stream):
             await lowlevel.run(read_stream, write_stream, options)
 
@@ -235,6 +335,13 @@ def _wire(spec: ToolSpec) -> Tool:
         input_schema=spec.input_schema,
         annotations=ToolAnnotations(read_only_hint=spec.read_only, destructive_hint=destroys, open_world_hint=False),
     )
+
+
+def _protocol_error(exc: WardenError, **data: str) -> MCPError:
+    """Return an error of ours as one of the protocol: many clients show nothing but its message."""
+    message = f"{exc.message} {exc.hint}" if exc.hint else exc.message
+    code = INVALID_PARAMS if isinstance(exc, ArgumentError) else INTERNAL_ERROR
+    return MCPError(code=code, message=message, data={**data, "error": exc.as_dict()})
 
 
 def _warm() -> None:

@@ -29,6 +29,7 @@ SETUP = f"""
 PARAMETERS = {
     "schema": "", "filter": "", "kinds": [], "summarise_above": 1000, "after_schema": "", "after_name": "",
     "after_table": "", "after_oid": "0", "limit": 1000, "offset": 0, "names": 100, "system": True, "oids": None,
+    "oid": 0, "table": "", "constraint": "", "value": "", "qualified": False,
     "query": "secret", "words": ["secret"], "grams": ["sec", "ecr", "cre", "ret"], "available": False,
     "idx": [0, 1, 2, 3], "schemas": ["public", SECRET, "public", "public"],
     "names_": ["seen", "vault", "zz_secret_table", "peek"], "referrers": 100, "max_hops": 3,

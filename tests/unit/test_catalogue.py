@@ -68,7 +68,7 @@ def test_every_tool_declares_itself(spec: ToolSpec) -> None:
     family, level = spec.scope.split(":")
     assert family
     assert level in ("read", "write", "admin")
-    assert (spec.sql is not None) == ("sql" in spec.input_schema["properties"])
+    assert (spec.sql is not None and spec.compose is None) == ("sql" in spec.input_schema["properties"])
 
 
 def test_names_are_unique() -> None:

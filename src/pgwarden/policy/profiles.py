@@ -48,10 +48,10 @@ SQL_PROFILES: dict[str, frozenset[str]] = {
 }
 
 _SESSION = frozenset({"session"})
-_SCHEMA = _SESSION | {"schema_read"}
-_QUERY = _SCHEMA | {"sql_query"}
+_SCHEMA = _SESSION | {"schema_read"} | {"rows_read"}
+_QUERY = _SCHEMA | {"knowledge", "insight"} | {"sql_query"}
 
-_WRITE = _QUERY | {"sql_write"}
+_WRITE = _QUERY | {"knowledge_write"} | {"sql_write"} | {"rows_write"}
 
 TOOL_PROFILES: dict[str, frozenset[str]] = {
     "read_only": _QUERY,

@@ -1,47 +1,22 @@
-"""What clients can read beside calling tools: `RESOURCES` is the single source of truth about them."""
+"""What clients can read beside calling tools: `RESOURCES` is the single source of truth about them.
+
+A new resource is one function, here or in a file of its own, and one entry.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Mapping
 
-from pgwarden.catalogue import Category
 from pgwarden.errors import DatabaseError, ScopeError
-from pgwarden.policy import Policy
-from pgwarden.policy.scopes import Scopes
+from pgwarden.resources import examples, schema, syntax
+from pgwarden.resources.spec import ResourceSpec, Surroundings
 from pgwarden.results import Report
-from pgwarden.settings import LimitSettings
 
-if TYPE_CHECKING:
-    from pgwarden.db import Database
+__all__ = ["RESOURCES", "ResourceSpec", "Surroundings"]
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a resource is made of: what is granted to whom, and the way to the database."""
-
-    policy: Policy
-    limits: LimitSettings
-    categories: Sequence[Category]
-    scopes: Scopes
-    consent: str
-    database: Callable[[], Awaitable[Database]]
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceSpec:
-    """A resource: its address, what clients show of it, the scope that it needs (empty: none), and how it is made."""
-
-    uri: str
-    name: str
-    description: str
-    mime_type: str
-    read: Callable[[Surroundings], Awaitable[Report]]
-    scope: str = ""
-
-
-async def _policy(around: Surroundings) -> Report:
+async def _policy(around: Surroundings, _: Mapping[str, str]) -> Report:
     """Return what the caller may do; the database's role is asked too, where it answers."""
     from pgwarden.resources.policy import render
 
@@ -60,12 +35,58 @@ async def _policy(around: Surroundings) -> Report:
     )
 
 
+async def _knowledge(around: Surroundings, _: Mapping[str, str]) -> Report:
+    """Return the list of what is kept; its files are read in a thread."""
+    return await asyncio.to_thread(around.knowledge.report)
+
+
+async def _insights(around: Surroundings, _: Mapping[str, str]) -> Report:
+    """Return what was noted in this session."""
+    return around.insights.report()
+
+
 RESOURCES = (
     ResourceSpec(
-        "pgwarden://policy",
-        "policy",
-        "What this caller may do, and which rule decided.",
-        "text/markdown",
-        _policy,
+        "pg://schema", "schema", "The names of everything, by schema and kind.", schema.tree, ("object_tree",)
     ),
+    ResourceSpec(
+        "pg://schema/{schema}/{table}",
+        "table",
+        "A table or view: columns, keys both ways, indexes, constraints, comments.",
+        schema.table,
+        ("describe_table",),
+    ),
+    ResourceSpec(
+        "pg://syntax_help",
+        "syntax_help",
+        "Writing SQL here: what is refused, and what to write instead.",
+        syntax.read,
+        ("run_query",),
+    ),
+    ResourceSpec(
+        "pg://query_examples",
+        "query_examples",
+        "Queries that run here, on this database's own tables and keys.",
+        examples.read,
+        ("run_query", "describe_table"),
+    ),
+    ResourceSpec(
+        "pg://knowledge",
+        "knowledge",
+        "What was learned in earlier sessions: the list of entries.",
+        _knowledge,
+        ("list_knowledge",),
+        "knowledge:read",
+        ("save_knowledge", "delete_knowledge"),
+    ),
+    ResourceSpec(
+        "memo://insights",
+        "insights",
+        "What was found in this session.",
+        _insights,
+        ("append_insight",),
+        "knowledge:read",
+        ("append_insight",),
+    ),
+    ResourceSpec("pgwarden://policy", "policy", "What this caller may do, and which rule decided.", _policy),
 )

@@ -1,0 +1,198 @@
+"""Running what a row tool composed: as a change, with its plan, and with violated constraints explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from pgwarden.context import Composed, Context
+from pgwarden.errors import InternalError, NotFoundError, QueryError
+from pgwarden.results import Ack, Plan, Rows, Touched, Written
+from pgwarden.tools import _impact, _sql
+from pgwarden.tools._rows_table import Table
+
+if TYPE_CHECKING:
+    from pgwarden.db.compose import Draft
+
+DRY_RUN_NOTE = "dry run: rolled back, nothing was changed"
+
+TableName = Annotated[str, Field(description="schema.table")]
+Columns = Annotated[list[str] | None, Field(description="To return; default all, [] none.")]
+DryRun = Annotated[bool, Field(description="Run, report, roll back.")]
+
+
+def draft() -> Draft:
+    """Return an empty draft; what it is made with is imported when a call first needs it."""
+    from pgwarden.db.compose import Draft
+
+    return Draft()
+
+
+def composed(made: Draft, text: str, table: Table) -> Composed:
+    """Return a finished statement of a table."""
+    return Composed(text, tuple(made.values), table)
+
+
+def statement(ctx: Context) -> Composed:
+    """Return the call's statement, which was judged.
+
+    Raises:
+        InternalError: There is none.
+    """
+    if ctx.composed is None or ctx.verdict is None:
+        raise InternalError
+    return ctx.composed
+
+
+async def plan(ctx: Context, **_: Any) -> Plan:
+    """Return what the call's statement would do, without doing it.
+
+    Raises:
+        DatabaseError: PostgreSQL would refuse the statement, or cannot be asked.
+    """
+    made = statement(ctx)
+    try:
+        return await _impact.plan(ctx, made.sql, made.params)
+    except QueryError as exc:
+        raise await explained(ctx, exc) from None
+
+
+async def read(ctx: Context, *, primary: bool = False) -> Rows:
+    """Run the call's statement as a read; `primary`: never on a replica.
+
+    Raises:
+        DatabaseError: as Database.read.
+    """
+    made = statement(ctx)
+    try:
+        return await _sql.read(ctx, made.sql, made.params, primary=primary)
+    except QueryError as exc:
+        raise _unlocated(exc) from None
+
+
+async def change(ctx: Context, *, dry_run: bool) -> Written:
+    """Run the call's statement as a change.
+
+    Raises:
+        DatabaseError: as Database.write; a violated constraint is explained.
+    """
+    made, verdict = statement(ctx), ctx.verdict
+    assert verdict is not None
+    try:
+        written = await ctx.db.write(
+            verdict.canonical,
+            made.params,
+            limit=ctx.max_rows,
+            max_bytes=ctx.max_bytes,
+            timeout_s=ctx.timeout_s,
+            max_affected=ctx.limits.max_affected_rows,
+            dry_run=dry_run,
+            masking=verdict.masking,
+            scope=verdict.change.scope if verdict.change else "database:write",
+        )
+    except QueryError as exc:
+        raise await explained(ctx, exc) from None
+    if written.rows is not None:
+        written.rows = _sql.shown(ctx, written.rows, made.sql)
+    return written
+
+
+def answer(ctx: Context, written: Written) -> Rows | Ack:
+    """Return what was done: the stored rows, or else the command's tag."""
+    said = tuple(_said(ctx, written))
+    notes = (DRY_RUN_NOTE,) if written.rolled_back else ()
+    if written.rows is not None:
+        rows = written.rows
+        rows.notes = (written.tag, *rows.notes, *notes)
+        rows.affected, rows.said = written.affected, said
+        return rows
+    data: dict[str, Any] = {"command": written.tag, "affected": written.affected, "rolled_back": written.rolled_back}
+    if said or notes:
+        data["notes"] = [*said, *notes]
+    return Ack("\n".join((written.tag, *notes)), data, written.affected, said)
+
+
+async def explained(ctx: Context, exc: QueryError) -> QueryError:
+    """Return an error of the server's with the constraint that was violated: its definition and its columns.
+
+    Args:
+        ctx: The call.
+        exc: What PostgreSQL said of the composed statement.
+    """
+    made = statement(ctx)
+    exc = _unlocated(await _sql.for_caller(ctx, exc, made.sql))
+    names = {name: exc.details.get(name) for name in ("schema", "table", "constraint")}
+    if not all(names.values()) or exc.error_code not in _ADVICE:
+        return exc
+    found = await ctx.db.json("rows_constraint", names)
+    if not found:
+        return exc
+    exc.details |= {name: value for name, value in found.items() if value}
+    where = f"{names['schema']}.{names['table']}"
+    exc.hint = f"{names['constraint']} of {where}: {found['definition']}. {_advice(exc, made.about)}".rstrip()
+    return exc
+
+
+_ADVICE = {
+    "unique_violation": "A row with these values exists: change that one, or use upsert_rows.",
+    "foreign_key_violation": "",
+    "check_violation": "Give values that it holds for.",
+    "exclusion_violation": "A row that conflicts exists.",
+    "not_null_violation": "",
+}
+
+
+def _advice(exc: QueryError, table: Any) -> str:
+    if exc.error_code != "foreign_key_violation" or not isinstance(table, Table):
+        return _ADVICE[exc.error_code]
+    own = exc.details.get("columns", ())
+    if (exc.details["schema"], exc.details["table"]) == table.ref and "is still referenced" not in str(exc.details):
+        return f"Give {', '.join(own)} of a row that exists."
+    return "Rows there still refer to these: change or delete them first."
+
+
+def _unlocated(exc: QueryError) -> QueryError:
+    """Return an error without the place in a text that the caller did not write."""
+    exc.details.pop("position", None)
+    return exc
+
+
+def _said(ctx: Context, written: Written) -> Iterator[str]:
+    """Yield what is to be said in words of the database's: notices, and tables that were changed too."""
+    made, verdict = statement(ctx), ctx.verdict
+    assert verdict is not None
+    said = [notice for notice in written.notices if not _sql.names_hidden(ctx, notice, made.sql)]
+    yield from said
+    if len(said) < len(written.notices):
+        yield "the server said more, about what is not shown"
+    own = {(use.relation.schema, use.relation.name) for use in verdict.uses if use.operation != "SELECT"}
+    others = [each for each in written.touched if (each.schema, each.name) not in own]
+    if others:
+        yield f"rows changed in other tables: {', '.join(_touched(ctx, others))}"
+
+
+def _touched(ctx: Context, tables: list[Touched]) -> Iterator[str]:
+    """Yield how many rows of each table were changed; those of hidden ones together."""
+    hidden = sum(each.total for each in tables if (each.schema, each.name) in ctx.hidden)
+    for each in tables:
+        if (each.schema, each.name) not in ctx.hidden:
+            yield f"{each.schema}.{each.name} ({each.total:,})"
+    if hidden:
+        yield f"tables that are not shown ({hidden:,})"
+
+
+def returned(table: Table, columns: list[str] | None) -> list[str]:
+    """Return the columns to return: those that are named, or all that the role may read.
+
+    Raises:
+        NotFoundError: One does not exist.
+    """
+    if columns is None:
+        return table.readable
+    try:
+        return table.check_columns(columns)
+    except NotFoundError as exc:
+        exc.message = f"columns: {exc.message}"
+        raise
