@@ -64,6 +64,8 @@ class Context:
         insights: What was found in this session; None: nowhere.
         reading: Judges one more read that the tool composes while it runs, and returns the context to run it in;
             raises what the path of a call would. None where no call is made.
+        find: Returns a tool of the caller's by its name, for one that makes calls of others its steps; raises what a
+            call of it would.
     """
 
     db: Database
@@ -81,3 +83,4 @@ class Context:
     knowledge: Knowledge | None = None
     insights: Insights | None = None
     reading: Callable[[Composed], Awaitable[Context]] | None = None
+    find: Callable[[str], ToolSpec] | None = None
