@@ -68,6 +68,7 @@ class ToolSpec:
     typed: str = ""
     compose: Callable[..., Awaitable[Composed]] | None = None
     changes: bool = False
+    bulk: bool = False
 
     def __post_init__(self) -> None:
         """Check that the declaration can be kept.
@@ -162,6 +163,7 @@ def tool(
     typed: str = "",
     compose: Callable[..., Awaitable[Composed]] | None = None,
     changes: bool = False,
+    bulk: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Result]]], ToolSpec]:
     """Declare a tool.
 
@@ -176,8 +178,10 @@ def tool(
         compose: Makes the one statement that a call is, from what the tool takes; it is judged like any other, and
             the tool finds it in `ctx.composed` and `ctx.verdict`. Such a tool has no argument `sql`.
         changes: Whether it changes something although it needs no yes.
+        bulk: Whether its rows do not go through the answer: `max_rows` and `format` are its own then, and `timeout_s`
+            is bounded by the limit of exports.
     """
-    return lambda function: ToolSpec(function, tier, scope, sql, paged, plan, typed, compose, changes)
+    return lambda function: ToolSpec(function, tier, scope, sql, paged, plan, typed, compose, changes, bulk)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pgwarden.db import Database
+    from pgwarden.exports import ExportFolder
     from pgwarden.guard.verdict import Verdict
     from pgwarden.knowledge import Insights, Knowledge
     from pgwarden.policy import Decision
     from pgwarden.policy.objects import Relation
     from pgwarden.settings import LimitSettings
     from pgwarden.toolsets import Toolsets
+
+
+async def unreported(done: float, message: str) -> None:
+    """Report nothing to nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ class Context:
         insights: What was found in this session; None: nowhere.
         reading: Judges one more read that the tool composes while it runs, and returns the context to run it in;
             raises what the path of a call would. None where no call is made.
+        exports: Where files go; None: nowhere.
+        progress: Tells the client how far the call is: a number that grows, and what it counts. At most a few a second.
     """
 
     db: Database
@@ -67,3 +74,5 @@ class Context:
     knowledge: Knowledge | None = None
     insights: Insights | None = None
     reading: Callable[[Composed], Awaitable[Context]] | None = None
+    exports: ExportFolder | None = None
+    progress: Callable[[float, str], Awaitable[None]] = unreported

@@ -39,8 +39,8 @@ _BLOCK_ROWS: Final = 2_000
 _PROGRESS_S: Final = 0.25
 
 _CSV = "COPY (\n{}\n) TO STDOUT WITH (FORMAT csv)"
-# JSON has no such characters in it, unless between its tokens: nothing is escaped, and only a row with a line end, which
-# a value of the type json may have between its tokens, stands in \x01.
+# JSON has no such characters in it, so nothing is escaped. A value of the type json may have line ends between its
+# tokens; only a row with one stands in \x01.
 _LINES = "COPY (\n{}\n) TO STDOUT WITH (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')"
 _MARK: Final = b"\x01"
 _LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")
@@ -198,7 +198,7 @@ class _Shipment:
         return dump(self._values) if self._values else ()
 
     def _text(self, described: PGresult) -> str:
-        """Return what is to run: the statement, its output masked by the origin of its columns, as the sink wants it."""
+        """Return what is to run: the statement, masked by the origin of its output, as the sink wants it."""
         self.shipped.fields = fields = _fields(described)
         text = self.order.statement
         names = [each.name for each in fields]
@@ -232,7 +232,7 @@ class _Shipment:
         # The names are ours, or else one that is there twice would be ambiguous.
         items = [f"{masks.get(i, _column(i))} AS {_identifiers([name])}" for i, name in enumerate(names)]
         columns = ", ".join(_column(i) for i in range(len(names)))
-        return self._put(f"SELECT {', '.join(items)} FROM (\n", text, f"\n) AS q ({columns})")
+        return self._put(" ".join(("SELECT", ", ".join(items), "FROM (\n")), text, f"\n) AS q ({columns})")
 
     def _put(self, start: str, text: str, end: str) -> str:
         self.before += len(start)

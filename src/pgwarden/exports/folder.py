@@ -81,8 +81,21 @@ class ExportFolder:
         """Return the path of a file."""
         return self._root.joinpath(*place.steps)
 
+    def clean(self) -> None:
+        """Remove what processes that were killed have left. May take a moment.
+
+        Raises:
+            ExportError: The directory cannot be looked at.
+        """
+        with explained(), suppress(FileNotFoundError):
+            folder = os.open(self._root, _OPEN)
+            try:
+                _clean(folder)
+            finally:
+                os.close(folder)
+
     def open(self, place: Place, *, overwrite: bool) -> ExportFile:
-        """Make the directories that are missing, clean up after processes that were killed, and begin a file.
+        """Make the directories that are missing, and begin a file.
 
         Raises:
             ArgumentError: There is a file of that name already, or a step of the path is no directory.
@@ -92,7 +105,6 @@ class ExportFolder:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
             folder = os.open(self._root, _OPEN)
             try:
-                _clean(folder)
                 for step in place.steps[:-1]:
                     folder = _enter(folder, step)
                 if not overwrite:
