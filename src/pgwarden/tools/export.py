@@ -58,9 +58,10 @@ async def export_query(
     finally:
         file.discard()
     columns = _sql.shown(ctx, Rows(columns, []), sql).columns
+    counted = f"{count:,} row{'' if count == 1 else 's'}"
     size, took = file.size, (time.perf_counter() - started) * 1000
-    text = f"Wrote {count:,} rows to {exports.absolute(place)} ({format}, {size:,} bytes, {took:,.0f} ms)."
-    link = FileLink(exports.uri(place), place.steps[-1], MIME[format], size, f"{count:,} rows")
+    text = f"Wrote {counted} to {exports.absolute(place)} ({format}, {size:,} bytes, {took:,.0f} ms)."
+    link = FileLink(exports.uri(place), place.steps[-1], MIME[format], size, counted)
     return Ack(text, said=_said(columns), links=(link,), rows=count, note=f"{place}, {size} bytes")
 
 
