@@ -6,11 +6,13 @@ import asyncio
 import csv
 import io
 import json
+import os
 import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -27,7 +29,7 @@ from pgwarden.errors import (
     ScopeError,
     StatementTimeoutError,
 )
-from pgwarden.exports import FORMATS, Block, ExportError, Field, Shape, encoder
+from pgwarden.exports import FORMATS, Block, ExportError, ExportFolder, Field, Shape, encoder
 from pgwarden.policy.scopes import Scopes
 
 pytestmark = pytest.mark.anyio
@@ -58,7 +60,7 @@ class Memory:
         self.sleeps = sleeps
         self.inside = 0
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | bytearray) -> int:
         """Append."""
         self.inside += 1
         time.sleep(self.sleeps)
@@ -175,6 +177,22 @@ async def test_parquet(open_database: OpenDatabase, any_database_url: str) -> No
     }
 
 
+async def test_a_cap_in_parquet(open_database: OpenDatabase, any_database_url: str, tmp_path: Path) -> None:
+    """The file's own error comes out of the writer, and what it writes later goes nowhere."""
+    pytest.importorskip("pyarrow")
+    where = ExportFolder(tmp_path, 100_000)
+    file = where.open(where.place("x", "parquet"), overwrite=False)
+    async with open_database(any_database_url) as db:
+        sink = encoder("parquet", file)
+        sql = "SELECT md5(n::text) FROM generate_series(1, 200000) AS n"
+        with pytest.raises(ExportError) as error:
+            await db.export(sql, sink=sink, timeout_s=20)
+        assert error.value.error_code == "export_too_large"
+        file.discard()
+        del sink
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize("form", FORMATS)
 async def test_nothing_and_no_columns(form: str, open_database: OpenDatabase, any_database_url: str) -> None:
     """A result without rows is a file with a header or nothing in it; one without columns is no error."""
@@ -286,6 +304,22 @@ async def test_cancelled(params: Sequence[str], open_database: OpenDatabase, any
         await until(any_database_url, running=0, tries=50)
         assert out.tell() == size
         assert await cell(db, "SELECT 1") == "1"
+
+
+async def test_cancelled_while_the_disk_hangs(open_database: OpenDatabase, any_database_url: str) -> None:
+    """The statement ends at once all the same, and its place in the pool is free."""
+    async with open_database(any_database_url, pool_max=1) as db:
+        out = Memory(sleeps=1)
+        sql = f"SELECT n AS endless FROM {STREAM} AS s"
+        call = asyncio.create_task(db.export(sql, sink=encoder("csv", out), timeout_s=20))
+        await until(any_database_url, running=1)
+        await asyncio.sleep(1.2)
+        call.cancel()
+        await until(any_database_url, running=0, tries=30)
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert await cell(db, "SELECT 1") == "1"
+        assert out.inside == 0
 
 
 async def test_cancelled_before_the_first_row(open_database: OpenDatabase, any_database_url: str) -> None:

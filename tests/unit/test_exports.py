@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -15,8 +16,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pgwarden.db.cursor import dump
+from pgwarden.db.errors import ServerMessage
+from pgwarden.db.export import Order, _Shipment
+from pgwarden.db.link import Step
 from pgwarden.errors import ArgumentError, NotSupportedError
 from pgwarden.exports import Block, ExportError, ExportFile, ExportFolder, Field, encoder, file, folder, unique
+from pgwarden.guard.lexer import Kind, lex
+from pgwarden.guard.shields import Masking
+from pgwarden.policy.masks import Mask
 
 STEPS = st.sampled_from(
     ["..", ".", "", "a", "b.csv", ".hidden", "link", "link.csv", "~", "a\0b", "\\..", "é", "\ud800"]
@@ -332,7 +340,7 @@ class Memory:
         """Begin it."""
         self.data = b""
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | bytearray) -> int:
         """Append."""
         self.data += data
         return len(data)
@@ -343,3 +351,81 @@ class Memory:
 
     def flush(self) -> None:
         """Nothing is kept back."""
+
+
+class Wire:
+    """Stands for a link: describes columns of any name, keeps what would run, and gives no rows."""
+
+    def __init__(self, names: list[str]) -> None:
+        """Name the columns."""
+        self.names = names
+        self.steps: list[Step] = []
+
+    async def begin(self, settings: Step, statement: Step) -> tuple[Any, None]:
+        """Describe."""
+        self.steps.append(statement)
+        return self, None
+
+    async def start(self, statement: Step, *, chunks: bool) -> ServerMessage:
+        """Keep the statement, and refuse to run it."""
+        self.steps.append(statement)
+        return ServerMessage("57014", "no")
+
+    @property
+    def nfields(self) -> int:
+        """How many columns."""
+        return len(self.names)
+
+    def fname(self, index: int) -> bytes:
+        """The name of one."""
+        return self.names[index].encode()
+
+    def ftype(self, index: int) -> int:
+        """All are text."""
+        return 25
+
+    def fmod(self, index: int) -> int:
+        """Without a length."""
+        return -1
+
+    def ftable(self, index: int) -> int:
+        """The table of one."""
+        return 1
+
+    ftablecol = ftable
+
+
+NAMES = st.lists(st.text(alphabet=[chr(code) for code in range(32, 127)], min_size=1, max_size=12), max_size=4)
+
+
+@given(NAMES, st.lists(st.text(), max_size=3), st.sampled_from(["csv", "json", "parquet"]), st.booleans())
+def test_no_value_and_no_name_changes_the_statement(
+    given_names: list[str], values: list[str], form: str, masked: bool
+) -> None:
+    """What runs is the statement, once, in a text that depends on nothing else but quoted names; values are bound."""
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+    mask = Masking(outputs={(1, 1): Mask("hash")}, key=b"secret") if masked and given_names else None
+    wire, sink = Wire(given_names), encoder(form, Memory())
+    try:
+        dump(values)
+    except ArgumentError:
+        return
+    shipment = _Shipment(Order("SELECT canonical", values, sink, 1, None, mask, None))
+    error = asyncio.run(shipment.run(wire, Step(b"")))  # type: ignore[arg-type]
+    assert error is not None
+    described, run = wire.steps
+    text = run.text.decode()
+    assert described.text == b"SELECT canonical"
+    assert text.count("\nSELECT canonical\n") == 1 or text == "SELECT canonical"
+    assert text[shipment.before :].startswith("SELECT canonical")
+    bound = [value.decode() for value in run.values or ()]
+    assert bound == [*values, *([b"secret".hex()] if mask else [])]
+    assert text.startswith("COPY (") == (not bound and form != "parquet")
+    tokens = lex(text.replace(r"E'\x01'", "'q'").replace(r"E'\x02'", "'d'"))
+    quoted = [token.value for token in tokens if token.kind is Kind.QUOTED]
+    expected = [*given_names] if mask else []
+    if form == "json" and unique(given_names) != given_names:
+        expected += unique(given_names)
+    assert quoted == expected
+    assert {token.text for token in tokens if token.kind is Kind.PARAMETER} == ({f"${len(bound)}"} if mask else set())

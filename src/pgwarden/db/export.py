@@ -8,6 +8,7 @@ COPY takes no `$1`, and a value put into the text would be a value that other se
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ _CSV = "COPY (\n{}\n) TO STDOUT WITH (FORMAT csv)"
 # tokens; only a row with one stands in \x01.
 _LINES = "COPY (\n{}\n) TO STDOUT WITH (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')"
 _MARK: Final = b"\x01"
+_MARKED: Final = re.compile(rb"\x01([^\x01]*)\x01")
 _LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")
 _SPACES: Final = str.maketrans("\r\n", "  ")
 _TEXT: Final = 25
@@ -108,6 +110,7 @@ class Exporter:
             raise
         finally:
             self._pool.release(link)
+            await shipment.settled()
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -173,6 +176,7 @@ class _Shipment:
         self._size = 0
         self._loads = False
         self._reported = time.monotonic()
+        self._writing: asyncio.Future[None] | None = None
 
     async def run(self, outflow: Outflow, settings: Step) -> errors.ServerMessage | None:
         """Pass everything on. Returns the server's error."""
@@ -244,29 +248,31 @@ class _Shipment:
         take: Callable[[Outflow], Awaitable[tuple[Block, bool, errors.ServerMessage | None]]],
     ) -> errors.ServerMessage | None:
         """Take blocks and write them, the next one while the last is written."""
-        loop, writing = asyncio.get_running_loop(), None
-        try:
-            while True:
-                block, done, error = await take(outflow)
-                if writing is not None:
-                    await asyncio.shield(writing)
-                    writing = None
-                if error is not None:
-                    return error
-                self._count(block)
-                if block.count:
-                    writing = loop.run_in_executor(None, self.order.sink.take, block)
-                await self._report()
-                if done:
-                    if writing is not None:
-                        await asyncio.shield(writing)
-                    return None
-        finally:
-            if writing is not None and not writing.done():
-                # Nobody may close the file under it.
-                await asyncio.wait([writing])
-            if writing is not None and not writing.cancelled():
-                writing.exception()  # Seen.
+        loop = asyncio.get_running_loop()
+        while True:
+            block, done, error = await take(outflow)
+            await self._written()
+            if error is not None:
+                return error
+            self._count(block)
+            if block.count:
+                self._writing = loop.run_in_executor(None, self.order.sink.take, block)
+            await self._report()
+            if done:
+                await self._written()
+                return None
+
+    async def _written(self) -> None:
+        """Wait until the last block is written; raises what the sink did."""
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
+            self._writing = None
+
+    async def settled(self) -> None:
+        """Wait until nobody writes any more, however it ended: nobody may close the file under it. Never raises."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+            self._writing.exception()  # Seen: another error came before it.
 
     def _count(self, block: Block) -> None:
         self.shipped.count += block.count
@@ -284,12 +290,10 @@ class _Shipment:
             await self.order.progress(self.shipped.count)
 
     async def _copied(self, outflow: Outflow) -> tuple[Block, bool, errors.ServerMessage | None]:
-        parts, done, error = await outflow.copied(BLOCK_BYTES)
-        # The server sends each row in a message of its own.
-        data = b"".join(parts)
+        data, count, done, error = await outflow.copied(BLOCK_BYTES)
         if self.order.sink.shape == "lines" and _MARK in data:
-            data = b"".join(map(_one_line, parts))
-        return Block(len(parts), data), done, error
+            data = bytearray(_MARKED.sub(_one_line, data))
+        return Block(count, data), done, error
 
     async def _chunked(self, outflow: Outflow) -> tuple[Block, bool, errors.ServerMessage | None]:
         done, error = await outflow.chunked(self._load)
@@ -328,10 +332,9 @@ def _fields(described: PGresult) -> list[Field]:
     ]
 
 
-def _one_line(part: memoryview) -> bytes:
+def _one_line(row: re.Match[bytes]) -> bytes:
     """Return a row of JSON without what the server put around it, and without line ends between its tokens."""
-    row = bytes(part)
-    return row[1:-2].translate(_LINE_ENDS) + b"\n" if row.startswith(_MARK) else row
+    return row[1].translate(_LINE_ENDS)
 
 
 def _column(index: int) -> str:

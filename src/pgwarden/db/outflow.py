@@ -53,9 +53,9 @@ class Outflow:
         error: ServerMessage | None = await self._wait(self._start(statement, chunks=chunks))
         return error
 
-    async def copied(self, most: int) -> tuple[list[memoryview], bool, ServerMessage | None]:
-        """Return what a COPY gives next: rows of about `most` bytes, whether that was all, and the server's error."""
-        found: tuple[list[memoryview], bool, ServerMessage | None] = await self._wait(self._copied(most))
+    async def copied(self, most: int) -> tuple[bytearray, int, bool, ServerMessage | None]:
+        """Return what a COPY gives next: about `most` bytes of rows, how many, whether that was all, and the error."""
+        found: tuple[bytearray, int, bool, ServerMessage | None] = await self._wait(self._copied(most))
         return found
 
     async def chunked(self, take: Callable[[PGresult], bool]) -> tuple[bool, ServerMessage | None]:
@@ -103,18 +103,20 @@ class Outflow:
         return (yield from self._ending([result]))
 
     def _copied(self, most: int) -> links.Running:
-        get, parts, size = self._pgconn.get_copy_data, list[memoryview](), 0
+        # Rows are not kept as objects, of which the garbage collector would have a lot to look at.
+        get, data, count = self._pgconn.get_copy_data, bytearray(), 0
         started, growth = time.monotonic(), None
-        while size < most:
-            length, data = get(1)
+        while len(data) < most:
+            length, row = get(1)
             if length > 0:
-                parts.append(data)
-                size += length
+                # The server sends each row in a message of its own.
+                data += row
+                count += 1
                 growth = None
                 continue
             if length < 0:
-                return parts, True, (yield from self._ending([]))
-            if parts and time.monotonic() - started > _PATIENCE_S:
+                return data, count, True, (yield from self._ending([]))
+            if count and time.monotonic() - started > _PATIENCE_S:
                 break
             while not (yield Wait.R):
                 pass
@@ -122,8 +124,8 @@ class Outflow:
             growth = growth or links.Growth()
             if growth.too_large():
                 self._link.close()
-                return parts, True, links.TOO_LARGE
-        return parts, False, None
+                return data, count, True, links.TOO_LARGE
+        return data, count, False, None
 
     def _chunked(self, take: Callable[[PGresult], bool]) -> links.Running:
         while (result := (yield from self._link._fetch())) is not None:

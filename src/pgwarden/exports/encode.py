@@ -18,7 +18,7 @@ FORMATS = tuple(MIME)
 
 _SPECIAL = re.compile(r'[",\r\n]')
 
-Write = Callable[[bytes], int]
+Write = Callable[[bytes | bytearray], int]
 
 
 class Target(Protocol):
@@ -26,7 +26,7 @@ class Target(Protocol):
 
     closed: bool
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | bytearray) -> int:
         """Append bytes."""
 
     def tell(self) -> int:

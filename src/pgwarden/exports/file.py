@@ -51,7 +51,7 @@ class ExportFile:
             self._check_room()
             self._temporary, self._file = _make(folder)
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | bytearray) -> int:
         """Append bytes, and return how many; after `discard` they go nowhere.
 
         Raises:

@@ -28,7 +28,7 @@ class Block:
     """Some rows: as whole lines, or as values."""
 
     count: int
-    data: bytes = b""
+    data: bytes | bytearray = b""
     values: Sequence[tuple[Cell, ...]] = ()
 
 
