@@ -306,16 +306,16 @@ async def test_cancelled(params: Sequence[str], open_database: OpenDatabase, any
         assert await cell(db, "SELECT 1") == "1"
 
 
-async def test_cancelled_while_the_disk_hangs(open_database: OpenDatabase, any_database_url: str) -> None:
+async def test_cancelled_while_the_disk_hangs(open_database: OpenDatabase, database_url: str) -> None:
     """The statement ends at once all the same, and its place in the pool is free."""
-    async with open_database(any_database_url, pool_max=1) as db:
+    async with open_database(database_url, pool_max=1) as db:
         out = Memory(sleeps=1)
         sql = f"SELECT n AS endless FROM {STREAM} AS s"
         call = asyncio.create_task(db.export(sql, sink=encoder("csv", out), timeout_s=20))
-        await until(any_database_url, running=1)
+        await until(database_url, running=1)
         await asyncio.sleep(1.2)
         call.cancel()
-        await until(any_database_url, running=0, tries=30)
+        await until(database_url, running=0, tries=30)
         with pytest.raises(asyncio.CancelledError):
             await call
         assert await cell(db, "SELECT 1") == "1"

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,27 @@ def test_discarded(root: Path) -> None:
     made.discard()
     assert made.write(b"two") == 3
     made.discard()
+    assert names(root) == set()
+
+
+def test_discarded_while_the_disk_hangs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits; whoever was writing removes the file when that is over."""
+    made, hangs, begins = begun(root), threading.Event(), threading.Event()
+    system = os.write
+
+    def slow(descriptor: int, data: bytes) -> int:
+        begins.set()
+        hangs.wait(10)
+        return system(descriptor, data)
+
+    monkeypatch.setattr(os, "write", slow)
+    writer = threading.Thread(target=made.write, args=(b"data",))
+    writer.start()
+    assert begins.wait(10)
+    made.discard()
+    assert len(names(root)) == 1
+    hangs.set()
+    writer.join()
     assert names(root) == set()
 
 

@@ -46,7 +46,7 @@ class ExportFile:
         self._lock = threading.Lock()
         self._looked = 0
         self.size = 0
-        self.closed = False
+        self.closed = self._removed = False
         with explained():
             self._check_room()
             self._temporary, self._file = _make(folder)
@@ -57,21 +57,13 @@ class ExportFile:
         Raises:
             ExportError: There is no room, or the cap is exceeded (`export_too_large`).
         """
-        with self._lock, explained():
+        try:
+            with self._lock, explained():
+                if not self.closed:
+                    self._append(data)
+        finally:
             if self.closed:
-                return len(data)
-            if self._max_bytes and self.size + len(data) > self._max_bytes:
-                raise ExportError(
-                    f"The file would be larger than {self._max_bytes:,} bytes; nothing was kept of it.",
-                    code="export_too_large",
-                    hint="Export fewer columns or rows, or let the person raise PGWARDEN_EXPORT_MAX_BYTES.",
-                )
-            left = memoryview(data)
-            while left:
-                left = left[os.write(self._file, left) :]
-            self.size += len(data)
-            if self.size - self._looked > _LOOK:
-                self._check_room()
+                self._remove()
         return len(data)
 
     def tell(self) -> int:
@@ -104,16 +96,39 @@ class ExportFile:
             self.discard()
 
     def discard(self) -> None:
-        """Remove what has no name yet, and close everything. Never raises."""
-        with self._lock:
-            if self.closed:
+        """Remove what has no name yet, and close everything. Never raises, and never waits for the disk."""
+        self.closed = True
+        self._remove()
+
+    def _append(self, data: bytes | bytearray) -> None:
+        if self._max_bytes and self.size + len(data) > self._max_bytes:
+            raise ExportError(
+                f"The file would be larger than {self._max_bytes:,} bytes; nothing was kept of it.",
+                code="export_too_large",
+                hint="Export fewer columns or rows, or let the person raise PGWARDEN_EXPORT_MAX_BYTES.",
+            )
+        left = memoryview(data)
+        while left:
+            left = left[os.write(self._file, left) :]
+        self.size += len(data)
+        if self.size - self._looked > _LOOK:
+            self._check_room()
+
+    def _remove(self) -> None:
+        # Whoever is writing, perhaps to a disk that hangs, comes here afterwards.
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._removed:
                 return
-            self.closed = True
+            self._removed = True
             with suppress(OSError):
                 os.unlink(self._temporary, dir_fd=self._folder)
             for descriptor in (self._file, self._folder):
                 with suppress(OSError):
                     os.close(descriptor)
+        finally:
+            self._lock.release()
 
     def _rename(self) -> None:
         there = self._folder
