@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import cancel, caps, concurrency, governance, guard, introspection, listing, read, startup
+from benchmarks import cancel, caps, concurrency, export, governance, guard, introspection, listing, read, startup
 
 BENCHMARKS = {
     "read": read.main,
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "listing": listing.main,
     "introspection": introspection.main,
     "cancel": cancel.main,
+    "export": export.main,
     "guard": guard.main,
     "governance": governance.main,
 }

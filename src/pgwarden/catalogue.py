@@ -69,6 +69,7 @@ class ToolSpec:
     compose: Callable[..., Awaitable[Composed | Sequence[Composed]]] | None = None
     changes: bool = False
     several: bool = False
+    bulk: bool = False
 
     def __post_init__(self) -> None:
         """Check that the declaration can be kept.
@@ -164,6 +165,7 @@ def tool(
     compose: Callable[..., Awaitable[Composed | Sequence[Composed]]] | None = None,
     changes: bool = False,
     several: bool = False,
+    bulk: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Result]]], ToolSpec]:
     """Declare a tool.
 
@@ -180,8 +182,10 @@ def tool(
         changes: Whether it changes something although it needs no yes.
         several: Whether `compose` makes a list of statements, which the tool finds in `ctx.parts`. Each is judged as a
             call of the tool that it names; the call needs what the strictest of them does.
+        bulk: Whether its rows do not go through the answer: `max_rows` and `format` are its own then, and `timeout_s`
+            is bounded by the limit of exports.
     """
-    return lambda function: ToolSpec(function, tier, scope, sql, paged, plan, typed, compose, changes, several)
+    return lambda function: ToolSpec(function, tier, scope, sql, paged, plan, typed, compose, changes, several, bulk)
 
 
 @dataclass(frozen=True)

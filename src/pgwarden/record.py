@@ -43,7 +43,7 @@ class Record:
         code: The error's code.
         rows: Rows shown.
         affected: Rows changed.
-        note: What became of a change whose call was cancelled.
+        note: What became of a change whose call was cancelled, or what file was made.
         changed: Whether it came to a change that was about to run.
     """
 

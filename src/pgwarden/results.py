@@ -57,17 +57,32 @@ class Report:
     affected: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FileLink:
+    """A file that the caller may open: its URI, its name, what it is, and its size in bytes."""
+
+    uri: str
+    name: str
+    mime_type: str
+    size: int
+    description: str = ""
+
+
 @dataclass(slots=True)
 class Ack:
     """Something was done; `affected` is the number of rows that it changed, where it changes rows.
 
-    `said` as in Rows.
+    `said` as in Rows. `links` are files that it made; `rows` is the number of rows in them. `note` is for the audit: no
+    values.
     """
 
     text: str
     data: dict[str, Any] = field(default_factory=dict)
     affected: int | None = None
     said: tuple[str, ...] = ()
+    links: tuple[FileLink, ...] = ()
+    rows: int | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

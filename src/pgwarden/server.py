@@ -30,6 +30,7 @@ from mcp_types import (
     Completion,
     CompletionArgument,
     CompletionContext,
+    ContentBlock,
     GetPromptResult,
     InputRequiredResult,
     Prompt,
@@ -37,6 +38,7 @@ from mcp_types import (
     PromptMessage,
     PromptReference,
     Resource,
+    ResourceLink,
     ResourceTemplate,
     ResourceTemplateReference,
     TextContent,
@@ -48,9 +50,10 @@ from pydantic import AnyUrl
 from pgwarden import __version__, asking, keys, stdio
 from pgwarden import settings as settings_module
 from pgwarden.audit import AuditLog
-from pgwarden.call import CallPath
+from pgwarden.call import CallPath, Progress
 from pgwarden.catalogue import SqlUse, Tier, ToolSpec
 from pgwarden.consent import Asked, Questions
+from pgwarden.context import unreported
 from pgwarden.errors import ArgumentError, UnavailableError, WardenError
 from pgwarden.grants import load_caller, load_policy
 from pgwarden.offers import Offers
@@ -61,6 +64,8 @@ from pgwarden.tools import CATEGORIES
 
 if TYPE_CHECKING:
     from pgwarden.db import Database
+
+log = logging.getLogger(__name__)
 
 INSTRUCTIONS = (
     "PostgreSQL through a guard. Start with list_tables and describe_table. Reads run at once, "
@@ -120,7 +125,7 @@ class WardenServer(MCPServer[None]):
         before, defined = self.path.toolsets.revision, self.path.definitions
         asker = None if context is None else asking.asker(context, self._questions, self._consent_timeout)
         try:
-            answer = await self.path(name, arguments, asker)
+            answer = await self.path(name, arguments, asker, _reporter(context))
         except Asked as asked:
             return asking.input_required(asked)
         if context is not None and self.path.toolsets.revision != before:
@@ -129,10 +134,16 @@ class WardenServer(MCPServer[None]):
             await context.session.send_tool_list_changed()
         if context is not None:
             await self._announce(context, name, defined=self.path.definitions != defined, done=answer.error is None)
-        content = [TextContent(type="text", text=block) for block in answer.blocks]
+        content: list[ContentBlock] = [TextContent(type="text", text=block) for block in answer.blocks]
         if answer.error is not None:
-            return CallToolResult(content=list(content), is_error=True, _meta={"pgwarden/error": answer.error})
-        return CallToolResult(content=list(content))
+            return CallToolResult(content=content, is_error=True, _meta={"pgwarden/error": answer.error})
+        content += [
+            ResourceLink(
+                uri=link.uri, name=link.name, description=link.description, mime_type=link.mime_type, size=link.size
+            )
+            for link in answer.links
+        ]
+        return CallToolResult(content=content)
 
     async def _announce(self, context: RequestContext[None, Any], tool: str, *, defined: bool, done: bool) -> None:
         """Tell the client which resources a call has changed; what is of one era only is a no-op in the other."""
@@ -335,6 +346,20 @@ def _wire(spec: ToolSpec) -> Tool:
         input_schema=spec.input_schema,
         annotations=ToolAnnotations(read_only_hint=spec.read_only, destructive_hint=destroys, open_world_hint=False),
     )
+
+
+def _reporter(context: RequestContext[None, Any] | None) -> Progress:
+    """Return what sends progress of a call to its client, in either era; nothing where the client did not ask."""
+    if context is None:
+        return unreported
+
+    async def report(done: float, message: str) -> None:
+        try:
+            await context.report_progress(done, message=message)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, MCPError):
+            log.debug("progress could not be sent")
+
+    return report
 
 
 def _protocol_error(exc: WardenError, **data: str) -> MCPError:

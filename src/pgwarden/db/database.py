@@ -17,6 +17,7 @@ from pgwarden.db.blocks import Blocks, Parameters
 from pgwarden.db.catalog import CatalogCache
 from pgwarden.db.change import Change, Done, Fate
 from pgwarden.db.cursor import Collector, Keeper
+from pgwarden.db.export import Exporter, Order, Progress
 from pgwarden.db.hiding import veils
 from pgwarden.db.objects import Bound, ObjectCache
 from pgwarden.db.pool import Pool
@@ -36,6 +37,7 @@ from pgwarden.results import Cell, Column, Rows, Written
 from pgwarden.settings import ConnectionSettings, LimitSettings
 
 if TYPE_CHECKING:
+    from pgwarden.exports import Sink
     from pgwarden.guard.shields import Masking
 
 log = logging.getLogger(__name__)
@@ -266,6 +268,44 @@ class Database:
                 done = await self._shielded(self._router.transact(run, manner, fate))
             return [await self._written(each, dry_run=dry_run) for each in done]
 
+    async def export(
+        self,
+        statement: str,
+        params: Sequence[object] = (),
+        *,
+        sink: Sink,
+        timeout_s: float,
+        max_rows: int | None = None,
+        masking: Masking | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[tuple[Column, ...], int]:
+        """Run a query that the guard has let through, as `read` does, and pass all of its rows on while they come.
+
+        Args:
+            statement: One query, which can stand in FROM.
+            params: Values of `$1`, `$2`, ...
+            sink: Takes the rows, in threads; what it raises ends the statement.
+            timeout_s: Seconds that the statement may take on the server, which waits for the sink.
+            max_rows: Rows at most; more are an error. None: any number.
+            masking: What the guard's verdict says is to be bound and masked.
+            progress: Awaited now and then with the number of rows passed on so far.
+
+        Returns:
+            The columns, and the number of rows.
+
+        Raises:
+            ExportError: There are more than `max_rows`, or the sink raises it.
+            DatabaseError, PolicyError: as `read`; once the sink has begun nothing is repeated.
+        """
+        await self._check()
+        order = Order(statement, params, sink, timeout_s, max_rows, masking, progress)
+        self._watchdog.wake()
+        async with self._turns:
+            done = await self._shielded(self._router.export(order))
+        types = await self._types.of([field.oid for field in done.fields], self._lookup_types)
+        columns = (Column(field.name, type_) for field, type_ in zip(done.fields, types, strict=True))
+        return tuple(columns), done.count
+
     async def estimate(
         self,
         statement: str,
@@ -440,7 +480,7 @@ class Database:
     def _target(self, name: str, conninfo: str, connection: ConnectionSettings) -> Target:
         pool = Pool(conninfo, connection)
         parts = (pool, self._limits, self.blocks)
-        return Target(name, pool, Reader(*parts), Writer(*parts))
+        return Target(name, pool, Reader(*parts), Writer(*parts), Exporter(pool, self._limits))
 
     async def _check(self, scope: str = READ_SCOPE) -> None:
         self._scopes.require(scope)
