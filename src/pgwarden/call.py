@@ -41,7 +41,7 @@ from pgwarden.rate import RateLimit
 from pgwarden.record import Record
 from pgwarden.rendering import render_document, render_table, table_blocks
 from pgwarden.resources import Surroundings
-from pgwarden.results import Ack, Plan, Result, Rows
+from pgwarden.results import Ack, Image, Plan, Report, Result, Rows
 from pgwarden.settings import LimitSettings, PolicySettings, StateSettings
 from pgwarden.toolsets import Toolset, Toolsets
 
@@ -56,10 +56,11 @@ _READ_AHEAD = 8
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the caller gets: text blocks, and for an error the same as data."""
+    """What the caller gets: text blocks, pictures beside them, and for an error the same as data."""
 
     blocks: tuple[str, ...]
     error: dict[str, Any] | None = None
+    images: tuple[Image, ...] = ()
 
 
 class CallPath:
@@ -383,7 +384,8 @@ class CallPath:
         if isinstance(result, Rows):
             return self._render_rows(record, spec, given, result, form)
         record.affected = result.affected if isinstance(result, Ack) else None
-        return Answer((render_document(result, form, self._limits.max_result_bytes),))
+        text = render_document(result, form, self._limits.max_result_bytes)
+        return Answer((text,), images=result.images if isinstance(result, Report) else ())
 
     def _render_rows(self, record: Record, spec: ToolSpec, given: Mapping[str, Any], rows: Rows, form: str) -> Answer:
         table = render_table(rows, form, Caps(self._limits.max_result_bytes, self._limits.max_cell_chars))

@@ -43,17 +43,27 @@ class Rows:
     said: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture: its bytes, and their MIME type."""
+
+    data: bytes
+    mime_type: str = "image/png"
+
+
 @dataclass(slots=True)
 class Report:
     """A document: `data` for JSON, `text` (Markdown) for reading. Each stands alone and says the same.
 
-    `untrusted` is False where nothing in it was written by users of the database.
+    `untrusted` is False where nothing in it was written by users of the database. `images` are shown beside the text,
+    and say nothing that is not in it.
     """
 
     text: str
     data: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     untrusted: bool = True
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(slots=True)

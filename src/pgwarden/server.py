@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import sys
+from base64 import b64encode
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,9 @@ from mcp_types import (
     Completion,
     CompletionArgument,
     CompletionContext,
+    ContentBlock,
     GetPromptResult,
+    ImageContent,
     InputRequiredResult,
     Prompt,
     PromptArgument,
@@ -129,7 +132,11 @@ class WardenServer(MCPServer[None]):
             await context.session.send_tool_list_changed()
         if context is not None:
             await self._announce(context, name, defined=self.path.definitions != defined, done=answer.error is None)
-        content = [TextContent(type="text", text=block) for block in answer.blocks]
+        content: list[ContentBlock] = [TextContent(type="text", text=block) for block in answer.blocks]
+        content += [
+            ImageContent(type="image", data=b64encode(image.data).decode(), mime_type=image.mime_type)
+            for image in answer.images
+        ]
         if answer.error is not None:
             return CallToolResult(content=list(content), is_error=True, _meta={"pgwarden/error": answer.error})
         return CallToolResult(content=list(content))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -19,6 +20,7 @@ from pgwarden.db.hiding import veils
 from pgwarden.db.objects import Bound, ObjectCache
 from pgwarden.db.pool import Pool
 from pgwarden.db.read import Reader, Request
+from pgwarden.db.recent import Recent
 from pgwarden.db.routing import Router, Target, TargetStatus
 from pgwarden.db.types import TypeNames
 from pgwarden.db.watchdog import Watchdog
@@ -102,6 +104,7 @@ class Database:
         self._running: set[asyncio.Task[Any]] = set()
         self._types = TypeNames()
         self._catalog = CatalogCache()
+        self._recent = Recent()
         self._rules = rules or ObjectRules()
         self._has_rules = bool(self._rules)
         self._objects = ObjectCache(self._rules, mask_key)
@@ -301,6 +304,15 @@ class Database:
         rows = (await self.query(block, params)).rows
         return json.loads(rows[0][0]) if rows and rows[0][0] is not None else None
 
+    async def recent(self, block: str, params: Mapping[str, object]) -> Any:
+        """Return what `json` does, or did up to two seconds ago; not what was before a definition made from here.
+
+        Raises:
+            DatabaseError, PolicyError, NotSupportedError, InternalError: as `query`.
+        """
+        await self._check()
+        return await self._recent.get((block, repr(params)), partial(self.json, block, params))
+
     async def catalog(self) -> Catalog:
         """Return what the guard must know of the database; the same object while nothing changed.
 
@@ -403,6 +415,7 @@ class Database:
             if fate.state != "unchanged" and not _rows_only(change.statement):
                 self._catalog.forget()
                 self._objects.forget()
+                self._recent.forget()
         return Written(
             done.rows.tag,
             done.affected,
