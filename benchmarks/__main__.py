@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import cancel, caps, concurrency, governance, guard, introspection, listing, read, startup
+from benchmarks import cancel, caps, concurrency, features, governance, guard, introspection, listing, read, startup
 
 BENCHMARKS = {
     "read": read.main,
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "cancel": cancel.main,
     "guard": guard.main,
     "governance": governance.main,
+    "features": features.main,
 }
 
 

@@ -1,7 +1,7 @@
 """The path of a call over a database, for tests of tools: calls as a client makes them, under a policy file.
 
-    async with tool_caller(url, governance) as caller:
-        text = await caller.text("profile_table", table="t")
+async with tool_caller(url, governance) as caller:
+    text = await caller.text("profile_table", table="t")
 """
 
 from __future__ import annotations

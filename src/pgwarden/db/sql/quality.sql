@@ -15,7 +15,7 @@ with recursive members (oid) as (
 select json_build_object(
     'pages', (select coalesce(sum(pages), 0) from stored),
     'rows', (select case when bool_and(s.relpages > 0 and s.reltuples >= 0 or s.pages = 0)
-                         then sum(case when s.pages = 0 then 0 else s.reltuples / s.relpages * s.pages end) end
+                         then sum(case when s.pages = 0 then 0 else s.reltuples / nullif(s.relpages, 0) * s.pages end) end
              from stored s),
     'foreign', exists (select from members m join pg_catalog.pg_class c on c.oid = m.oid where c.relkind = 'f'),
     'order', (select json_object_agg(p.attname, p.correlation) from pg_catalog.pg_stats p
