@@ -51,9 +51,10 @@ async def _run(place: Stand) -> None:
         program = replace(program, env={**program.env, "PGWARDEN_TOOLSETS": "feature_read"})
         ours = await stack.enter_async_context(servers.connected(program))
 
-        async def look_up(session: Session, entities: int) -> None:
+        async def look_up(session: Session, entities: int) -> str:
             keys = [rng.randrange(1, 1_000_000) for _ in range(entities)]
-            await session.call("lookup_features", {"table": "customer_features", "keys": keys, "columns": COLUMNS})
+            given = {"table": "customer_features", "keys": keys, "columns": COLUMNS}
+            return await session.call("lookup_features", given)
 
         heading("lookup_features over stdio", "ms")
         names = {entities: f"{entities} of 1,000,000 entities" for entities in (1, 10, 100)}

@@ -90,7 +90,8 @@ async def test_text_whose_collation_ignores_case(servers: Servers, tool_caller: 
     run_sql(
         server.url(name),
         """CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-        CREATE TABLE t AS SELECT (ARRAY['a', 'A'])[k % 2 + 1] COLLATE loose AS v, xml '<a/>' AS x FROM generate_series(1, 10) k""",
+        CREATE TABLE t AS SELECT (ARRAY['a', 'A'])[k % 2 + 1] COLLATE loose AS v, xml '<a/>' AS x
+        FROM generate_series(1, 10) k""",
     )
     async with tool_caller(server.url(name)) as caller:
         found = await columns(caller, "t")
@@ -124,7 +125,7 @@ async def test_a_large_table_is_sampled_and_repeats(any_database_url: str, tool_
         first = await caller.data("profile_table", table="large", sample=5000)
         assert first == await caller.data("profile_table", table="large", sample=5000)
         assert first["sample"]["method"] == "BERNOULLI"
-        assert 4500 < first["sample"]["rows"] <= 5000
+        assert 4500 < first["sample"]["rows"] < 5500
         found = {each["name"]: each for each in first["columns"]}
         assert found["id"]["distinct_estimate"] == pytest.approx(100_000, rel=0.02)
         assert found["kind"]["distinct_estimate"] == pytest.approx(1000, rel=0.05)
@@ -169,7 +170,7 @@ async def test_views_and_partitions(any_database_url: str, tool_caller: OpenCall
         for table in ("mv", "parted"):
             data = await caller.data("profile_table", table=table, sample=1000)
             assert data["sample"]["method"] == "BERNOULLI"
-            assert 800 < data["sample"]["rows"] <= 1000
+            assert 800 < data["sample"]["rows"] < 1200
 
 
 async def test_wide_and_odd_tables(any_database_url: str, tool_caller: OpenCaller) -> None:

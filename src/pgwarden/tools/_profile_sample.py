@@ -21,7 +21,8 @@ _SCANNED_PAGES = 16_384
 """Up to which every page is read for rows that are drawn one by one, which is the better sample."""
 _DENSITY = 20.0
 """Rows of a page that are assumed where nothing is known."""
-_HEADROOM = 1.1
+_HEADROOM = 2
+"""Times the rows asked for at which a drawn sample is cut: scans that start anywhere would make a cut one differ."""
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("int2", "int4", "int8", "float4", "float8", "numeric"), "number"),
     **dict.fromkeys(("date", "timestamp", "timestamptz"), "date"),
@@ -102,9 +103,13 @@ def sampling(facts: Mapping[str, Any], table: Table, rows: int, *, shielded: boo
     expected = float(known) if known is not None else pages * _DENSITY
     if known is not None and expected <= rows:
         return Sampling(rows)
-    wanted = max(rows, FLOOR) * _HEADROOM
+    # Few rows vary much in number: the floor is met with some to spare.
+    wanted = max(rows, FLOOR * 1.5)
     share = min(100.0, 100.0 * wanted / max(expected, 1.0))
-    return Sampling(rows, "BERNOULLI" if pages <= _SCANNED_PAGES else "SYSTEM", share)
+    if known is None:
+        # Nobody knows how many rows the pages have: as few of them as may do, and never more rows than asked for.
+        return Sampling(rows, "SYSTEM", share)
+    return Sampling(round(wanted * _HEADROOM), "BERNOULLI" if pages <= _SCANNED_PAGES else "SYSTEM", share)
 
 
 def described(way: Sampling, found: int, total: float | None, *, whole: bool) -> str:
@@ -113,5 +118,6 @@ def described(way: Sampling, found: int, total: float | None, *, whole: bool) ->
     if whole:
         return f"all {found:,} rows"
     if way.method:
-        return f"{found:,} rows{about}, TABLESAMPLE {way.method} ({way.percent:.3g} %), repeatable"
+        cut = ", cut there: ANALYZE the table for an even sample" if found >= way.limit else ""
+        return f"{found:,} rows{about}, TABLESAMPLE {way.method} ({way.percent:.3g} %), repeatable{cut}"
     return f"the first {found:,} rows{about}: no random sample"

@@ -17,7 +17,9 @@ FEW = 5
 CORRELATED = 0.8
 IN_ORDER = 0.99
 ESTIMATOR = "Haas-Stokes Duj1, as ANALYZE uses"
-_KEYS = frozenset({"number", "text", "plain"})
+_KEYS = ("smallint", "integer", "bigint", "uuid", "text", "character")
+"""How the types of what may be a key start."""
+_ORDERED = frozenset({"number", "money", "date", "time"})
 
 
 def duj1(sampled: int, distinct: int, once: int, total: float) -> float:
@@ -132,17 +134,20 @@ class Stats:
         if self.kind == "text":
             yield from self._texts()
         yield from self._numbers()
-        if self.order is not None and abs(self.order) >= IN_ORDER and (self.distinct or 0) > FEW:
+        ordered = self.kind in _ORDERED and self.order is not None and (self.distinct or 0) > FEW
+        if ordered and self.order is not None and abs(self.order) >= IN_ORDER:
             yield "stored in its order" if self.order > 0 else "stored in reverse order"
 
     def _repeated(self) -> Iterator[str]:
         if self.unique:
-            is_key = self.kind in _KEYS and self.values == self.rows and not str(self.type).startswith("double")
+            is_key = self.values == self.rows and self.type.startswith(_KEYS) and not self.type.endswith("[]")
             yield "unique, looks like a key" if is_key else "unique"
         elif self.distinct == 1 and self.grouped == self.values and self.values > 1:
             yield "constant" if self.values == self.rows else "constant where not NULL"
-        elif self.top and self.values and self.top[0][1] * self.rows / self.values >= SKEWED:
-            yield f"skewed: one value is {percent(self.top[0][1])}"
+        elif self.top and self.values >= FEW:
+            most = self.top[0][1] * self.rows / self.values
+            if most >= SKEWED:
+                yield f"skewed: one value is {percent(most)}"
 
     def _texts(self) -> Iterator[str]:
         from pgwarden.db.profile import LOOKS
@@ -155,8 +160,8 @@ class Stats:
             yield f"{percent(empty / self.rows)} empty"
         if padded := self.base.get("padded"):
             yield f"{percent(padded / self.rows)} with spaces around"
-        if (self.groups.get("folded") or 0) < (self.distinct or 0):
-            yield f"{(self.distinct or 0) - self.groups['folded']:,} differ only in case or spaces"
+        if (folded := (self.distinct or 0) - int(self.groups.get("folded", self.distinct or 0))) > 0:
+            yield f"{folded:,} differ only in case or spaces"
 
     def _numbers(self) -> Iterator[str]:
         if (odd := self.values - int(self.base.get("finite", self.values))) > 0:
@@ -176,6 +181,11 @@ def percent(share: float) -> str:
     if share > 0.999:
         return ">99.9 %"
     return "<0.1 %" if share < 0.001 else f"{share * 100:.3g} %"
+
+
+def stable(figure: float) -> float:
+    """Return a figure without the digits that depend on the order in which rows were added up."""
+    return float(f"{figure:.12g}")
 
 
 def _number(text: str | None) -> float | None:

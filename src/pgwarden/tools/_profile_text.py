@@ -9,11 +9,14 @@ from typing import Any
 from pgwarden.format import Caps
 from pgwarden.format.markdown import render_markdown
 from pgwarden.results import Column, Rows
-from pgwarden.tools._profile_stats import ESTIMATOR, Stats, percent
+from pgwarden.tools._profile_stats import ESTIMATOR, Stats, percent, stable
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CLIP = 40
 _TOP_SHOWN = 3
+_TELLING = 0.02
+"""Share of all rows from which on a most frequent value is worth naming."""
+_COVERING = 0.5
 _HEAD = ("column", "type", "null", "distinct", "values", "shape", "verdict")
 _WIDE = 1_000_000
 
@@ -33,7 +36,7 @@ def table(columns: Sequence[Stats]) -> str:
             percent(each.null_share) if each.rows else "",
             _distinct(each),
             _values(each),
-            spark(each.histogram) or spark([share for _, share in each.top] if len(each.top) > 1 else ()),
+            spark(each.histogram) or _shares(each),
             "; ".join(each.verdicts()),
         )
         for each in columns
@@ -61,7 +64,7 @@ def data(each: Stats) -> dict[str, Any]:
         out |= {"min": each.quantiles[0], "max": each.quantiles[-1]}
         out["quantiles"] = {str(share): value for share, value in zip(QUANTILES, each.quantiles, strict=True)}
     if each.values and base.get("mean") is not None:
-        out |= {"mean": _as_value(each, base["mean"]), "stddev": base["stddev"]}
+        out |= {"mean": _as_value(each, base["mean"]), "stddev": _as_figure(base["stddev"])}
     if each.histogram:
         out["histogram"] = {"from": each.quantiles[0], "to": each.quantiles[-1], "counts": each.histogram}
     if each.kind == "text":
@@ -78,6 +81,12 @@ def data(each: Stats) -> dict[str, Any]:
     if each.order is not None:
         out["physical_order"] = each.order
     return {name: value for name, value in out.items() if value is not None}
+
+
+def _shares(each: Stats) -> str:
+    """Return bars of the most frequent values, where these are most of all."""
+    shares = [share for _, share in each.top]
+    return spark(shares) if len(shares) > 1 and sum(shares) >= _COVERING and not each.unique else ""
 
 
 def _distinct(each: Stats) -> str:
@@ -104,15 +113,15 @@ def _values(each: Stats) -> str:
             parts.append(f"median {_brief(each.quantiles[3])}")
     if "true" in base:
         parts.append(f"{percent(base['true'] / each.values)} true")
-    elif each.top and not each.unique and each.top[0][1] * each.rows > 1:
+    elif each.top and not each.unique and each.top[0][1] >= _TELLING:
         top = each.top[:_TOP_SHOWN]
         parts.append("top " + ", ".join(f"{_brief(value)} {percent(share)}" for value, share in top))
     if base.get("elements") and base["elements"][0] is not None:
         low, mean, high = base["elements"]
-        parts.append(f"{low:,} to {high:,} elements, mean {_figure(mean)}")
+        parts.append(f"{low:,} elements" if low == high else f"{low:,} to {high:,} elements, mean {_figure(mean)}")
     if each.kind in ("text", "opaque") and base.get("bytes"):
         low, _, high = base["bytes"]
-        parts.append(f"{low:,} to {high:,} bytes")
+        parts.append(f"{low:,} bytes" if low == high else f"{low:,} to {high:,} bytes")
     if each.parts.get("kinds"):
         parts.append("JSON " + ", ".join(kind for kind, _ in each.parts["kinds"]))
     return "; ".join(parts)
@@ -136,8 +145,12 @@ def _figure(number: float | str) -> str:
 def _as_value(each: Stats, mean: float) -> Any:
     """Return a mean as a date where the column has dates, else as it is: of times it is in seconds."""
     if each.kind != "date":
-        return mean
+        return stable(mean)
     try:
         return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(mean))).isoformat()
     except (OverflowError, ValueError):
         return None
+
+
+def _as_figure(figure: float | None) -> float | None:
+    return None if figure is None else stable(figure)

@@ -14,7 +14,7 @@ from pgwarden.context import Composed, Context
 from pgwarden.errors import InternalError, NotFoundError, StatementTimeoutError
 from pgwarden.results import Image, Report
 from pgwarden.tools import _names, _profile_sample, _profile_text, _rows_run, _rows_table
-from pgwarden.tools._profile_stats import CORRELATED, ESTIMATOR, Stats
+from pgwarden.tools._profile_stats import CORRELATED, ESTIMATOR, Stats, stable
 
 if TYPE_CHECKING:
     from pgwarden.db.profile import Kind, Sampling
@@ -35,6 +35,7 @@ class _Task:
     sampling: Sampling
     total: float | None
     order: dict[str, float]
+    sample: int
     top: int
     notes: tuple[str, ...]
     masked: tuple[str, ...]
@@ -77,6 +78,7 @@ async def compose(
         _profile_sample.sampling(facts, target, sample, shielded=hidden is not None),
         facts["rows"] if target.kind in ("r", "p", "m") else None,
         facts["order"] or {},
+        sample,
         top,
         notes,
         masked,
@@ -95,9 +97,9 @@ async def profile_table(
     """Profile a table's columns in one pass over a sample: nulls, distinct, range, histogram, top values, verdicts."""
     task: _Task = _rows_run.statement(ctx).about
     found = await _found(ctx, task)
-    if task.sampling.method and _rows(found) < min(_profile_sample.FLOOR, task.sampling.limit):
+    if task.sampling.method and _rows(found) < _profile_sample.FLOOR:
         # Statistics promised more rows than there are, or other ones: take the first instead.
-        task = replace(task, sampling=replace(task.sampling, method=""))
+        task = replace(task, sampling=replace(task.sampling, method="", limit=task.sample))
         if ctx.reading is None:
             raise InternalError
         found = await _found(await ctx.reading(task.composed()), task)
@@ -117,7 +119,7 @@ async def _found(ctx: Context, task: _Task) -> _Found:
     try:
         rows = await _rows_run.read(replace(ctx, max_rows=1))
     except StatementTimeoutError as exc:
-        exc.hint = f"Take a smaller sample than {task.sampling.limit:,}, or fewer columns than {len(task.columns)}."
+        exc.hint = f"Take a smaller sample than {task.sample:,}, or fewer columns than {len(task.columns)}."
         raise
     parts: _Found = defaultdict(dict)
     for at, part, value in json.loads(rows.rows[0][0] or "[]"):
@@ -164,7 +166,7 @@ def _correlations(task: _Task, found: _Found) -> list[tuple[str, str, float]]:
 
     chosen = zip(pairs(task.kinds), found.get(-1, {}).get("correlations") or (), strict=False)
     strong = [(a, b, r) for (a, b), r in chosen if isinstance(r, int | float) and abs(r) >= CORRELATED]
-    return [(task.columns[a].name, task.columns[b].name, float(r)) for a, b, r in strong]
+    return [(task.columns[a].name, task.columns[b].name, stable(r)) for a, b, r in strong]
 
 
 def _pictures(task: _Task, columns: list[Stats]) -> tuple[tuple[Image, ...], tuple[str, ...]]:
