@@ -29,6 +29,7 @@ STORE = """
     UPDATE users SET clicks = NULL WHERE id = 7;
     CREATE TABLE stock (region region, sku sku, found int, PRIMARY KEY (region, sku));
     INSERT INTO stock VALUES ('eu', 'abcd', 1), ('us', 'abcd', 2), ('eu', '"},{', 3);
+    CREATE TABLE users_copy AS SELECT k AS id, 'v' || k AS email FROM generate_series(1, 2) k;
     CREATE TABLE keyless (a int);
     CREATE TABLE "We ""ird" ("k;--" uuid PRIMARY KEY, "found" int);
     ANALYZE users;
@@ -163,6 +164,23 @@ async def test_definitions_are_followed(url: str, tool_caller: OpenCaller) -> No
         assert len((await lookup(caller, "users", [1]))[0]) == 6
         await caller.answer("execute_sql", sql="ALTER TABLE users DROP COLUMN score", confirm_name="public.users")
         assert len((await lookup(caller, "users", [1]))[0]) == 5
+
+
+async def test_a_key_that_another_session_drops_gives_no_wrong_answer(url: str, tool_caller: OpenCaller) -> None:
+    """What the catalog said a moment ago is used again, but never to show one of two rows as the one."""
+    async with tool_caller(url) as caller:
+        await lookup(caller, "users", [1])
+        run_sql(url, "ALTER TABLE users DROP CONSTRAINT users_pkey; INSERT INTO users (id, email) TABLE users_copy")
+        error = await caller.error("lookup_features", table="users", keys=[1])
+        assert error["code"] in ("key_changed", "unknown_key")
+
+
+def test_the_text_is_the_same_for_any_number_of_entities() -> None:
+    """So that the judgement of the one is that of the other."""
+    key = [features.KeyColumn("a", ("pg_catalog", "int4")), features.KeyColumn("b", ("pg_catalog", "text"))]
+    one, many = [features.statement(("s", "t"), key, ["c"], "found", [("1", "x")] * number) for number in (1, 1000)]
+    assert one[0] == many[0]
+    assert one[1] == ('{"1"}', '{"x"}')
 
 
 @pytest.fixture(scope="module")

@@ -77,9 +77,10 @@ _GROUPS = """SELECT {i}, 'groups', json_build_object('distinct', count(*), 'once
 FROM (SELECT {c} AS v, count(*) AS n, row_number() OVER (ORDER BY count(*) DESC, {c}) AS r FROM s
 WHERE {c} IS NOT NULL GROUP BY {c}) AS g"""
 _FOLDED = ", 'folded', count(DISTINCT lower(btrim(g.v COLLATE \"default\")))"
-_HISTOGRAM = """SELECT {i}, 'histogram', json_agg(json_build_array(h.bucket, h.n)) FROM (
-SELECT least(width_bucket({x}, b.lo, b.hi, {buckets}), {buckets}) AS bucket, count(*) AS n
-FROM s CROSS JOIN (SELECT min({x}) AS lo, max({x}) AS hi FROM s) AS b
+_HISTOGRAM = """SELECT {i}, 'histogram', json_build_object('low', min(h.lo), 'high', max(h.hi),
+'counts', json_agg(json_build_array(h.bucket, h.n))) FROM (
+SELECT least(width_bucket({x}, b.lo, b.hi, {buckets}), {buckets}) AS bucket, count(*) AS n, min(b.lo) AS lo,
+max(b.hi) AS hi FROM s CROSS JOIN (SELECT min({x}) AS lo, max({x}) AS hi FROM s) AS b
 WHERE {x} IS NOT NULL AND b.lo < b.hi GROUP BY 1) AS h"""
 _JSON_TYPES = """SELECT {i}, 'kinds', json_agg(json_build_array(k.kind, k.n) ORDER BY k.n DESC, k.kind) FROM (
 SELECT {t} AS kind, count(*) AS n FROM s WHERE {t} IS NOT NULL GROUP BY {t}) AS k"""

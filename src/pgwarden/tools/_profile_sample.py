@@ -116,7 +116,7 @@ def described(way: Sampling, found: int, total: float | None, *, whole: bool) ->
     """Return one line about a sample: how many rows of how many, and how they were taken."""
     about = f" of about {total:,.0f}" if total is not None and total >= found else ""
     if whole:
-        return f"all {found:,} rows"
+        return f"all {found:,} rows" if found != 1 else "its only row"
     if way.method:
         cut = ", cut there: ANALYZE the table for an even sample" if found >= way.limit else ""
         return f"{found:,} rows{about}, TABLESAMPLE {way.method} ({way.percent:.3g} %), repeatable{cut}"

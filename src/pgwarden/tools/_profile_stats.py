@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 MOSTLY_NULL = 0.5
@@ -116,8 +117,17 @@ class Stats:
         """Counts of buckets of equal width; empty where there are no two different finite values."""
         from pgwarden.db.profile import BUCKETS
 
-        found = dict(self.parts.get("histogram") or ())
+        found = dict((self.parts.get("histogram") or {}).get("counts") or ())
         return [found.get(bucket, 0) for bucket in range(1, BUCKETS + 1)] if found else []
+
+    @property
+    def span(self) -> tuple[str, str]:
+        """Where the histogram starts and ends: at finite values."""
+        drawn = self.parts["histogram"]
+        low, high = self.quantiles[0], self.quantiles[-1]
+        if self.base["finite"] == self.values and low is not None and high is not None:
+            return low, high
+        return str(on_scale(self.kind, drawn["low"])), str(on_scale(self.kind, drawn["high"]))
 
     def verdicts(self) -> list[str]:
         """Return what is worth knowing, the most telling first."""
@@ -140,7 +150,7 @@ class Stats:
 
     def _repeated(self) -> Iterator[str]:
         if self.unique:
-            is_key = self.values == self.rows and self.type.startswith(_KEYS) and not self.type.endswith("[]")
+            is_key = self.rows == self.values >= FEW and self.type.startswith(_KEYS) and not self.type.endswith("[]")
             yield "unique, looks like a key" if is_key else "unique"
         elif self.distinct == 1 and self.grouped == self.values and self.values > 1:
             yield "constant" if self.values == self.rows else "constant where not NULL"
@@ -181,6 +191,19 @@ def percent(share: float) -> str:
     if share > 0.999:
         return ">99.9 %"
     return "<0.1 %" if share < 0.001 else f"{share * 100:.3g} %"
+
+
+def on_scale(kind: str, figure: float) -> float | str | None:
+    """Return a figure of the scale that is counted on as a value of the column: dates are seconds since 1970 there.
+
+    Times stay seconds; None is for dates that Python cannot write.
+    """
+    if kind != "date":
+        return stable(figure)
+    try:
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(figure))).isoformat()
+    except (OverflowError, ValueError):
+        return None
 
 
 def stable(figure: float) -> float:

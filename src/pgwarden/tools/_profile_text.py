@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pgwarden.format import Caps
 from pgwarden.format.markdown import render_markdown
 from pgwarden.results import Column, Rows
-from pgwarden.tools._profile_stats import ESTIMATOR, Stats, percent, stable
+from pgwarden.tools._profile_stats import ESTIMATOR, Stats, on_scale, percent, stable
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CLIP = 40
@@ -64,9 +63,9 @@ def data(each: Stats) -> dict[str, Any]:
         out |= {"min": each.quantiles[0], "max": each.quantiles[-1]}
         out["quantiles"] = {str(share): value for share, value in zip(QUANTILES, each.quantiles, strict=True)}
     if each.values and base.get("mean") is not None:
-        out |= {"mean": _as_value(each, base["mean"]), "stddev": _as_figure(base["stddev"])}
+        out |= {"mean": on_scale(each.kind, base["mean"]), "stddev": _as_figure(base["stddev"])}
     if each.histogram:
-        out["histogram"] = {"from": each.quantiles[0], "to": each.quantiles[-1], "counts": each.histogram}
+        out["histogram"] = {"from": each.span[0], "to": each.span[1], "counts": each.histogram}
     if each.kind == "text":
         looks = zip(LOOKS, base.get("looks") or (), strict=False)
         out["looks_like"] = {name: n / each.values for name, n in looks if each.values and n}
@@ -140,16 +139,6 @@ def _figure(number: float | str) -> str:
     except ValueError:
         return str(number)
     return f"{found:,.0f}" if 1000 <= abs(found) < 1e15 else f"{found:.4g}"
-
-
-def _as_value(each: Stats, mean: float) -> Any:
-    """Return a mean as a date where the column has dates, else as it is: of times it is in seconds."""
-    if each.kind != "date":
-        return stable(mean)
-    try:
-        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(mean))).isoformat()
-    except (OverflowError, ValueError):
-        return None
 
 
 def _as_figure(figure: float | None) -> float | None:

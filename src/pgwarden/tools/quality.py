@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SCOPE = "database:read"
 NO_IMAGE = "no picture: the extra is missing; pip install 'pgwarden[plot]'"
+_PAIRED = 10
+"""Rows from which on a correlation says something."""
 _NAMED = 10
 """Columns without statistics that are named."""
 
@@ -164,6 +166,8 @@ def _report(task: _Task, found: _Found, *, image: bool) -> Report:
 def _correlations(task: _Task, found: _Found) -> list[tuple[str, str, float]]:
     from pgwarden.db.profile import pairs
 
+    if _rows(found) < _PAIRED:
+        return []
     chosen = zip(pairs(task.kinds), found.get(-1, {}).get("correlations") or (), strict=False)
     strong = [(a, b, r) for (a, b), r in chosen if isinstance(r, int | float) and abs(r) >= CORRELATED]
     return [(task.columns[a].name, task.columns[b].name, stable(r)) for a, b, r in strong]
@@ -171,12 +175,12 @@ def _correlations(task: _Task, found: _Found) -> list[tuple[str, str, float]]:
 
 def _pictures(task: _Task, columns: list[Stats]) -> tuple[tuple[Image, ...], tuple[str, ...]]:
     """Return a picture of the columns that have a histogram; or why there is none."""
-    drawn = [(each.name, each.quantiles, each.histogram) for each in columns if each.histogram]
+    drawn = [each for each in columns if each.histogram]
     if not drawn:
         return (), ("no picture: no column has a histogram",)
     from pgwarden.format import plot
 
-    charts = [plot.Chart(name, q[0] or "", q[-1] or "", tuple(counts)) for name, q, counts in drawn]
+    charts = [plot.Chart(each.name, *each.span, tuple(each.histogram)) for each in drawn]
     try:
         return (Image(plot.png(str(task.table), charts)),), ()
     except ImportError:
