@@ -72,11 +72,13 @@ _TEXT = """, 'empty', count(*) FILTER (WHERE {c} = ''), 'padded', count(*) FILTE
 _BYTES = ", 'bytes', json_build_array(min({l}), avg({l}), max({l}))"
 _COUNTED = ", 'elements', json_build_array(min({e}), avg({e}), max({e}))"
 _TRUE = ", 'true', count(*) FILTER (WHERE {c})"
-_GROUPS = """SELECT {i}, 'groups', json_build_object('distinct', count(*), 'once', count(*) FILTER (WHERE g.n = 1),
-'in', sum(g.n), 'top', json_agg(json_build_array(g.v::text, g.n) ORDER BY g.r) FILTER (WHERE g.r <= {top}){folded})
-FROM (SELECT {c} AS v, count(*) AS n, row_number() OVER (ORDER BY count(*) DESC, {c}) AS r FROM s
-WHERE {c} IS NOT NULL GROUP BY {c}) AS g"""
-_FOLDED = ", 'folded', count(DISTINCT lower(btrim(g.v COLLATE \"default\")))"
+# Kept, so that the most frequent ones are found by a short sort instead of a long one.
+_GROUPED = "{g} AS MATERIALIZED (SELECT {c} AS v, count(*) AS n FROM s WHERE {c} IS NOT NULL GROUP BY {c})"
+_GROUPS = """SELECT {i}, 'groups', json_build_object('distinct', count(*), 'once', count(*) FILTER (WHERE n = 1),
+'in', sum(n), 'top', (SELECT json_agg(json_build_array(f.v::text, f.n) ORDER BY f.n DESC, f.v)
+FROM (SELECT v, n FROM {g} ORDER BY n DESC, v LIMIT {top}) AS f){folded}) FROM {g}"""
+_FOLDED = """, 'folded', (SELECT count(*) FROM (
+SELECT lower(btrim(v COLLATE "default")) AS v FROM {g} GROUP BY 1) AS d)"""
 _HISTOGRAM = """SELECT {i}, 'histogram', json_build_object('low', min(h.lo), 'high', max(h.hi),
 'counts', json_agg(json_build_array(h.bucket, h.n))) FROM (
 SELECT least(width_bucket({x}, b.lo, b.hi, {buckets}), {buckets}) AS bucket, count(*) AS n, min(b.lo) AS lo,
@@ -85,7 +87,7 @@ WHERE {x} IS NOT NULL AND b.lo < b.hi GROUP BY 1) AS h"""
 _JSON_TYPES = """SELECT {i}, 'kinds', json_agg(json_build_array(k.kind, k.n) ORDER BY k.n DESC, k.kind) FROM (
 SELECT {t} AS kind, count(*) AS n FROM s WHERE {t} IS NOT NULL GROUP BY {t}) AS k"""
 _PAIRS = "SELECT -1, 'correlations', json_build_array({pairs}) FROM s"
-_WHOLE = """WITH s AS MATERIALIZED (SELECT {columns} FROM {table}{sampling} LIMIT {limit})
+_WHOLE = """WITH s AS MATERIALIZED (SELECT {columns} FROM {table}{sampling} LIMIT {limit}){grouped}
 SELECT json_agg(json_build_array(q.i, q.part, q.d)) AS profile FROM (
 {branches}
 ) AS q"""
@@ -134,6 +136,7 @@ def statement(
         table=sql.Identifier(*table),
         sampling=method,
         limit=sql.SQL("$1"),
+        grouped=sql.Composed([_grouped(at) for at, (_, kind) in enumerate(columns) if kind != "opaque"]),
         branches=sql.SQL("\nUNION ALL\n").join(branches),
     )
     return whole.as_string(None), tuple(values)
@@ -163,13 +166,18 @@ def _branches(at: int, kind: Kind, top: int) -> list[sql.Composable]:
     present = names["l" if kind in _SIZE else "c"]
     found = [_of(_COUNTS, **names, present=present, more=sql.Composed(more))]
     if kind != "opaque":
-        folded = sql.SQL(_FOLDED if kind == "text" else "")
-        found.append(_of(_GROUPS, **names, top=sql.Literal(top), folded=folded))
+        group = _own("g", at)
+        folded = _of(_FOLDED if kind == "text" else "", g=group)
+        found.append(_of(_GROUPS, **names, g=group, top=sql.Literal(top), folded=folded))
     if kind in _FLOAT:
         found.append(_of(_HISTOGRAM, **names, buckets=sql.Literal(BUCKETS)))
     if kind in _TYPEOF:
         found.append(_of(_JSON_TYPES, **names))
     return found
+
+
+def _grouped(at: int) -> sql.Composable:
+    return sql.SQL(", ") + _of(_GROUPED, g=_own("g", at), c=_own("c", at))
 
 
 def _of(template: str, **parts: sql.Composable) -> sql.Composable:
