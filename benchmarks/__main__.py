@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import cancel, caps, concurrency, export, governance, guard, introspection, listing, read, startup
+from benchmarks import (
+    cancel,
+    caps,
+    concurrency,
+    export,
+    features,
+    governance,
+    guard,
+    introspection,
+    listing,
+    read,
+    startup,
+)
 
 BENCHMARKS = {
     "read": read.main,
@@ -17,6 +29,7 @@ BENCHMARKS = {
     "export": export.main,
     "guard": guard.main,
     "governance": governance.main,
+    "features": features.main,
 }
 
 

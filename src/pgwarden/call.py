@@ -42,7 +42,7 @@ from pgwarden.rate import RateLimit
 from pgwarden.record import Record
 from pgwarden.rendering import render_document, render_table, table_blocks
 from pgwarden.resources import Surroundings
-from pgwarden.results import Ack, FileLink, Plan, Result, Rows
+from pgwarden.results import Ack, FileLink, Image, Plan, Report, Result, Rows
 from pgwarden.settings import LimitSettings, PolicySettings, StateSettings
 from pgwarden.toolsets import Toolset, Toolsets
 
@@ -59,11 +59,12 @@ _READ_AHEAD = 8
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the caller gets: text blocks, and for an error the same as data; links to files that were made."""
+    """What the caller gets: text blocks, beside them pictures and links to files, and for an error the same as data."""
 
     blocks: tuple[str, ...]
     error: dict[str, Any] | None = None
     links: tuple[FileLink, ...] = ()
+    images: tuple[Image, ...] = ()
 
 
 class CallPath:
@@ -424,7 +425,8 @@ class CallPath:
         record.affected = result.affected
         if isinstance(result, Ack):
             record.rows, record.note, links = result.rows, result.note, result.links
-        return Answer((render_document(result, form, self._limits.max_result_bytes),), links=links)
+        text = render_document(result, form, self._limits.max_result_bytes)
+        return Answer((text,), links=links, images=result.images if isinstance(result, Report) else ())
 
     def _render_rows(self, record: Record, spec: ToolSpec, given: Mapping[str, Any], rows: Rows, form: str) -> Answer:
         table = render_table(rows, form, Caps(self._limits.max_result_bytes, self._limits.max_cell_chars))

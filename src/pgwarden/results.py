@@ -43,11 +43,20 @@ class Rows:
     said: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture: its bytes, and their MIME type."""
+
+    data: bytes
+    mime_type: str = "image/png"
+
+
 @dataclass(slots=True)
 class Report:
     """A document: `data` for JSON, `text` (Markdown) for reading. Each stands alone and says the same.
 
-    `untrusted` is False where nothing in it was written by users of the database. `affected` as in Ack.
+    `untrusted` is False where nothing in it was written by users of the database. `affected` as in Ack. `images` are
+    shown beside the text, and say nothing that is not in it.
     """
 
     text: str
@@ -55,6 +64,7 @@ class Report:
     notes: tuple[str, ...] = ()
     untrusted: bool = True
     affected: int | None = None
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

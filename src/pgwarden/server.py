@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import sys
+from base64 import b64encode
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ from mcp_types import (
     CompletionContext,
     ContentBlock,
     GetPromptResult,
+    ImageContent,
     InputRequiredResult,
     Prompt,
     PromptArgument,
@@ -135,6 +137,10 @@ class WardenServer(MCPServer[None]):
         if context is not None:
             await self._announce(context, name, defined=self.path.definitions != defined, done=answer.error is None)
         content: list[ContentBlock] = [TextContent(type="text", text=block) for block in answer.blocks]
+        content += [
+            ImageContent(type="image", data=b64encode(image.data).decode(), mime_type=image.mime_type)
+            for image in answer.images
+        ]
         if answer.error is not None:
             return CallToolResult(content=content, is_error=True, _meta={"pgwarden/error": answer.error})
         content += [

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -22,6 +23,7 @@ from pgwarden.db.hiding import veils
 from pgwarden.db.objects import Bound, ObjectCache
 from pgwarden.db.pool import Pool
 from pgwarden.db.read import Reader, Request
+from pgwarden.db.recent import Recent
 from pgwarden.db.routing import Router, Target, TargetStatus
 from pgwarden.db.session import Session
 from pgwarden.db.statements import Statements
@@ -109,6 +111,7 @@ class Database:
         self._running: set[asyncio.Task[Any]] = set()
         self._types = TypeNames()
         self._catalog = CatalogCache()
+        self._recent = Recent()
         self._rules = rules or ObjectRules()
         self._has_rules = bool(self._rules)
         self._objects = ObjectCache(self._rules, mask_key)
@@ -389,6 +392,15 @@ class Database:
         rows = (await self.query(block, params)).rows
         return json.loads(rows[0][0]) if rows and rows[0][0] is not None else None
 
+    async def recent(self, block: str, params: Mapping[str, object]) -> Any:
+        """Return what `json` does, or did up to two seconds ago; not what was before a definition made from here.
+
+        Raises:
+            DatabaseError, PolicyError, NotSupportedError, InternalError: as `query`.
+        """
+        await self._check()
+        return await self._recent.get((block, repr(params)), partial(self.json, block, params))
+
     async def catalog(self) -> Catalog:
         """Return what the guard must know of the database; the same object while nothing changed.
 
@@ -507,6 +519,7 @@ class Database:
             if fate.state != "unchanged" and not rows_only:
                 self._catalog.forget()
                 self._objects.forget()
+                self._recent.forget()
 
     async def _written(self, done: Done, *, dry_run: bool) -> Written:
         return Written(

@@ -3,9 +3,11 @@
 from pgwarden.catalogue import Category
 from pgwarden.tools import (
     export,
+    features,
     insight,
     knowledge,
     knowledge_write,
+    quality,
     query,
     rows_read,
     rows_write,
@@ -21,6 +23,8 @@ CATEGORIES = (
     Category("rows_read", "rows of one table, without SQL", rows_read, listed=False),
     Category("rows_write", "changing rows of one table, without SQL", rows_write, listed=False),
     Category("export", "results of queries as files", export, listed=False),
+    Category("quality", "what the columns of a table hold", quality, listed=False),
+    Category("feature_read", "rows of many entities by their keys", features, listed=False),
     Category("knowledge", "what was learned in earlier sessions", knowledge, listed=False),
     Category("knowledge_write", "keeping it, and removing it", knowledge_write, listed=False),
     Category("insight", "findings of this session", insight, listed=False),
