@@ -86,6 +86,7 @@ class Judged:
         hidden: Relations that are absent for the caller.
         absence: Which names of the statement were replaced, because what they name is hidden.
         composed: The statement, where the tool composed it.
+        state: Of the transaction that it runs in or ends: a yes holds for what that holds now.
     """
 
     tier: Tier
@@ -96,6 +97,7 @@ class Judged:
     hidden: frozenset[Relation] = frozenset()
     absence: Absence | None = None
     composed: Composed | None = None
+    state: str = ""
 
     @contextmanager
     def absences(self) -> Iterator[None]:

@@ -51,7 +51,7 @@ _SESSION = frozenset({"session"})
 _SCHEMA = _SESSION | {"schema_read"} | {"rows_read"}
 _QUERY = _SCHEMA | {"knowledge", "insight"} | {"sql_query"}
 
-_WRITE = _QUERY | {"knowledge_write"} | {"sql_write"} | {"rows_write"}
+_WRITE = _QUERY | {"knowledge_write"} | {"sql_write"} | {"rows_write"} | {"transaction"}
 
 TOOL_PROFILES: dict[str, frozenset[str]] = {
     "read_only": _QUERY,
