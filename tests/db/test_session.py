@@ -111,7 +111,7 @@ async def test_a_read_cannot_write(any_database_url: str, trick: str) -> None:
     run_sql(any_database_url, SETUP + "CREATE SEQUENCE numbers;")
     async with session(any_database_url) as made:
         await change(made, "INSERT INTO item VALUES (3, 'three')")
-        with pytest.raises(QueryError, match="read-only|read-write"):
+        with pytest.raises(QueryError, match=r"read-only|read-write"):
             await values(made, trick)
         with pytest.raises(QueryError, match="read-only"):
             await values(made, "SELECT sneak()")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -39,10 +39,10 @@ INSERT INTO item SELECT n, 'item ' || n FROM generate_series(1, 5) n;
 
 
 @pytest.fixture
-def items(any_database_url: str) -> Iterator[str]:
+def items(any_database_url: str) -> str:
     """A table, on either server."""
     run_sql(any_database_url, SETUP)
-    yield any_database_url
+    return any_database_url
 
 
 @pytest.fixture
@@ -92,9 +92,9 @@ async def gone(place: Inside) -> TransactionError:
 
 async def until_gone(place: Inside, seconds: float = 3) -> Ended:
     """Wait until a transaction has ended."""
-    deadline = time.monotonic() + seconds
-    while place.transaction.ended is None and time.monotonic() < deadline:
-        await asyncio.sleep(0.02)
+    for _ in range(round(seconds / 0.02)):
+        if place.transaction.ended is None:
+            await asyncio.sleep(0.02)
     assert place.transaction.ended is not None
     return place.transaction.ended
 
@@ -430,12 +430,57 @@ async def test_what_cannot_run_inside(one: str, open_database: OpenDatabase) -> 
             db.transactions.inside("t0")
 
 
-async def test_rows_that_are_too_large(one: str, open_database: OpenDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot be taken in closes the connection: the transaction is gone, and the error says so."""
-    monkeypatch.setattr("pgwarden.db.link.MAX_GROWTH", 1 << 20)
+async def test_a_defect_in_the_middle_of_rows(
+    one: str, open_database: OpenDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What closes the connection ends the transaction, and the next call is told."""
+
+    def fail(*_: object) -> bool:
+        raise ValueError("a defect")
+
     async with open_database(one) as db, begun(db) as place:
-        with pytest.raises((QueryError, TransactionError)) as caught:
-            await read(place, "SELECT repeat('x', 200000000)")
-        if place.transaction.ended is not None:
-            assert "rolled back" in f"{caught.value.hint} {caught.value.message}"
-            await gone(place)
+        with monkeypatch.context() as patch:
+            patch.setattr("pgwarden.db.session.Keeper.take", fail)
+            with pytest.raises(ValueError, match="a defect"):
+                await read(place, "SELECT 1")
+        await gone(place)
+        assert standing(one) == 0
+
+
+async def test_without_pipelining(one: str, open_database: OpenDatabase) -> None:
+    """The same behind a pooler that cannot pipeline."""
+    async with open_database(one, pipeline="off") as db, begun(db, "serializable") as place:
+        await write(place, "INSERT INTO item VALUES (6, 'six')")
+        await place.transaction.savepoint("s")
+        with pytest.raises(QueryError):
+            await write(place, "INSERT INTO item VALUES (6, 'six')")
+        await write(place, "INSERT INTO item VALUES (7, 'seven')")
+        call = asyncio.create_task(read(place, "SELECT pg_sleep(10)"))
+        await asyncio.sleep(0.2)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await place.transaction.rollback_to("s")
+        assert await ids(place) == [1, 2, 3, 4, 5, 6]
+        await db.transactions.commit(place.transaction)
+        assert await ids(db) == [1, 2, 3, 4, 5, 6]
+
+
+async def test_cancelling_at_any_moment(one: str, open_database: OpenDatabase) -> None:
+    """Whenever a cancellation comes, the transaction goes on, or says that it cannot; nothing is half done."""
+    async with open_database(one) as db:
+        for number in range(40):
+            async with begun(db) as place:
+                call = asyncio.create_task(write(place, f"INSERT INTO item VALUES ({100 + number})"))
+                await asyncio.sleep(number * 0.0002)
+                call.cancel()
+                ran = 1
+                try:
+                    await call
+                except asyncio.CancelledError as exc:
+                    ran = 1 if "had run" in str(exc.__notes__) else 0
+                with suppress(TransactionError):
+                    assert (100 + number in await ids(place)) == bool(ran) == bool(place.transaction.ran)
+                await db.transactions.roll_back(place.transaction, "test")
+        assert await ids(db) == [1, 2, 3, 4, 5]
+        assert standing(one) == 0

@@ -174,9 +174,9 @@ async def test_what_is_left_is_rolled_back(over_stdio: Opener, shop: str, tmp_pa
     async with hand(over_stdio, shop) as it:
         await it.begin()
         await it.do("DELETE FROM item WHERE id < 100")
-    deadline = time.monotonic() + 3
-    while outside(shop, STANDING) and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
+    for _ in range(60):
+        if outside(shop, STANDING):
+            await asyncio.sleep(0.05)
     assert outside(shop) == 250
     last = audit(tmp_path)[-1]
     assert (last["tool"], last["outcome"], last["transaction"]) == ("rollback_transaction", "automatic", it.id)
@@ -248,7 +248,7 @@ async def test_rules_masks_and_hidden_things_hold_inside(in_memory: Opener, any_
         await it.do("INSERT INTO fresh VALUES (1, 'a@example.org')")
         assert "@example.org" not in await it.see("SELECT * FROM fresh")
         guessed = await it.refused("run_query", sql="SELECT 1 FROM fresh WHERE email LIKE 'a%'", transaction_id=it.id)
-        assert guessed["code"] == "masked_column"
+        assert guessed["code"] == "mask_violation"
         await it.do("CREATE VIEW of_fresh AS SELECT id FROM fresh")
         assert "1" in await it.see("SELECT * FROM of_fresh")
         assert (await it.refused("run_query", sql="SELECT * FROM fresh"))["code"] == "undefined_table"

@@ -18,7 +18,7 @@ from pgwarden.db.objects import Bound, ObjectCache
 from pgwarden.db.read import Request
 from pgwarden.db.roles import RoleReport
 from pgwarden.db.statements import Statements
-from pgwarden.db.transaction import Transaction, not_inside
+from pgwarden.db.transaction import RAN, Transaction, not_inside
 from pgwarden.db.transactions import Transactions
 from pgwarden.db.types import TypeNames
 from pgwarden.errors import TransactionError
@@ -93,6 +93,7 @@ class Inside(Database):
         try:
             async with self._turns:
                 done = await self._shielded(self.transaction.change(change))
+            self.transaction.note = "Nothing was changed." if change.dry_run else RAN
             return await self._written(done, dry_run=change.dry_run)
         except asyncio.CancelledError as exc:
             exc.add_note(self.transaction.note)

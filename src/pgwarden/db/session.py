@@ -88,6 +88,11 @@ class Session:
         """Whether a transaction stands on the link, in whatever state."""
         return self._begun and self.link.in_transaction
 
+    @property
+    def failed(self) -> bool:
+        """Whether the next batch has to go back to a savepoint first, and will."""
+        return self._failed
+
     async def prepare(self, timeout_s: float) -> None:
         """Set the limits of the session itself, under which its transaction begins: some wait for their snapshot.
 
@@ -201,9 +206,11 @@ class Session:
         Raises:
             BrokenError: The connection broke.
         """
-        if self._failed and self.standing:
-            await self._within(timeout_s, self.link.run(_BACK))
-        self._failed = False
+        failed, self._failed = self._failed, False
+        if failed and self.standing:
+            answers = await self._within(timeout_s, self.link.run(_BACK))
+            # A late request to cancel may have met the way back; the next batch tries it again.
+            self._failed = answers.error is not None
 
     async def commit(self, fate: Fate, timeout_s: float, *, locate: bool) -> int | None:
         """Commit, and return the position in the log behind it where that is asked for and known.

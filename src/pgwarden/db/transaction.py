@@ -36,6 +36,8 @@ _STOP_S = 1.2
 """Seconds that a cancelled statement has to end; less than a cancelled call waits."""
 _LOOK_S = 1.0
 """Seconds between two looks at the clock and the connection."""
+RAN = "It had run, and is in the transaction."
+"""What is said of a change whose call was cancelled too late."""
 _IN_THE_WAY = frozenset({"40001", "40P01"})
 _TRY = Step(b"SAVEPOINT pgwarden_try")
 _KEEP = Step(b"RELEASE SAVEPOINT pgwarden_try")
@@ -392,9 +394,13 @@ class Transaction:
 
         async with self._exchange:
             self.require_usable()
+            if not self.session.link.alive:
+                self._give_up("its connection was lost")
+                raise self._gone()
+            before = self._revision
             self._task = task = asyncio.get_running_loop().create_task(work())
             try:
-                made = await self._waited(task)
+                made = await self._waited(task, before)
             except BrokenError as exc:
                 self._give_up(_lost(exc))
                 raise self._gone() from None
@@ -407,13 +413,12 @@ class Transaction:
             await self._obey()
             return made
 
-    async def _waited(self, task: asyncio.Task[T]) -> T:
+    async def _waited(self, task: asyncio.Task[T], before: int) -> T:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled() and self._doom is not None:
                 raise gone(self._doom) from None
-            before = self._revision
             await self.session.link.cancel()
             await asyncio.wait({task}, timeout=_STOP_S)
             if not task.done():
@@ -435,7 +440,7 @@ class Transaction:
     def _noted(self, before: int) -> str:
         if self.ended is not None:
             return "Its transaction was rolled back with it; nothing was changed."
-        return "It had run, and is in the transaction." if self._revision != before else "Nothing was changed."
+        return RAN if self._revision != before else "Nothing was changed."
 
     async def _after(self, exc: QueryError) -> None:
         """Free what a refused statement still holds, and say where the transaction cannot go on."""
@@ -445,11 +450,6 @@ class Transaction:
             exc.hint = "Another transaction was in the way: rollback_transaction, begin again, repeat what ran in it."
         await self._obey()
         await self._recover()
-        link = self.session.link
-        if self.ended is None and not link.in_transaction:
-            self._give_up("a statement has ended it", "unknown")
-        elif self.ended is None and link.in_failed_transaction:
-            self.failure = "what failed in it could not be undone alone"
         if self.ended is not None:
             exc.hint = "Its connection was given up, and the transaction was rolled back with it."
 
@@ -464,12 +464,19 @@ class Transaction:
             raise self._gone() from None
 
     async def _recover(self) -> None:
+        """Undo what a statement left behind, or note that it cannot be."""
+        link = self.session.link
         try:
-            if self.session.link.broken:
+            if link.broken:
                 raise BrokenError("it was closed.")
             await self.session.recover(self.manner.timeout_s)
         except BrokenError as exc:
             self._give_up(_lost(exc))
+            return
+        if not link.in_transaction:
+            self._give_up("a statement has ended it", "unknown")
+        elif link.in_failed_transaction and not self.session.failed:
+            self.failure = self.failure or "what failed in it could not be undone alone"
 
     def _require_open(self) -> None:
         if (ended := self.ended or self._doom) is not None:

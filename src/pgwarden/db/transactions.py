@@ -183,7 +183,10 @@ class Transactions:
             idle_s=manner.idle_s + guc.GRACE_S,
             transaction_s=manner.lifetime_s + guc.GRACE_S,
         )
-        await session.prepare(manner.timeout_s)
+        if manner.deferrable:
+            # The first snapshot may be long in coming, and must not take longer than a statement may.
+            await session.prepare(manner.timeout_s)
+        await session.run((), manner.timeout_s)
         found = await session.query("transaction_begun", (), manner.timeout_s)
         transaction = Transaction(session, manner, int(found.rows[0][0] or 0), self._forget)
         self._open[transaction.id] = Inside(self._database, transaction, seen)
