@@ -15,7 +15,7 @@
     │   ├── UnavailableError      no connection could be made
     │   ├── ConnectionLostError   the connection broke in the middle of a call
     │   ├── OutcomeUnknownError   it broke while a change was being committed
-    │   ├── TransactionError      an interactive transaction is gone, busy, failed, or one too many
+    │   ├── TransactionError      an interactive transaction is gone, busy, or one too many
     │   └── QueryError            PostgreSQL refused or aborted the statement
     │       ├── StatementTimeoutError
     │       └── TooManyRowsError  a change would have affected more rows than allowed; it was rolled back

@@ -468,6 +468,10 @@ class Database:
         self._catalog.forget()
         self._objects.forget()
 
+    async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run work that a cancellation must reach exactly once, and that the end of the database cancels."""
+        return await self._shielded(work)
+
     async def settle(self, work: Callable[[Fate], Coroutine[Any, Any, T]], *, rows_only: bool) -> T:
         """Run the end of a transaction, shielded as `write` is; a cancellation says what became of it.
 

@@ -86,13 +86,13 @@ class Inside(Database):
 
     async def _collect(self, request: Request, *, primary: bool) -> Collector:
         async with self._turns:
-            return await self._shielded(self.transaction.read(request))
+            return await self.transaction.read(request)
 
     async def _change(self, change: Change) -> Written:
         self.transaction.note = "get_transaction_status tells whether it is in the transaction."
         try:
             async with self._turns:
-                done = await self._shielded(self.transaction.change(change))
+                done = await self.transaction.change(change)
             self.transaction.note = "Nothing was changed." if change.dry_run else RAN
             return await self._written(done, dry_run=change.dry_run)
         except asyncio.CancelledError as exc:

@@ -11,22 +11,25 @@ in time is the connection given up, and the transaction with it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from pgwarden.db import errors, guc
 from pgwarden.db.change import Change, Done, Fate, excess
-from pgwarden.db.cursor import Collector
+from pgwarden.db.cursor import Collector, dump
 from pgwarden.db.link import BrokenError, Step
 from pgwarden.db.read import Request
 from pgwarden.db.session import Session
 from pgwarden.db.write import Isolation, to_the_end
 from pgwarden.errors import ArgumentError, QueryError, TransactionError, WardenError
 from pgwarden.results import Touched
+
+log = logging.getLogger(__name__)
 
 MOST_SAVEPOINTS = 100
 _LONGEST_NAME = 128
@@ -39,6 +42,7 @@ _LOOK_S = 1.0
 RAN = "It had run, and is in the transaction."
 """What is said of a change whose call was cancelled too late."""
 _IN_THE_WAY = frozenset({"40001", "40P01"})
+_OUTLAST = b"SELECT pg_catalog.set_config('idle_in_transaction_session_timeout', $1, true)"
 _TRY = Step(b"SAVEPOINT pgwarden_try")
 _KEEP = Step(b"RELEASE SAVEPOINT pgwarden_try")
 _UNDO = (Step(b"ROLLBACK TO SAVEPOINT pgwarden_try"), _KEEP)
@@ -99,7 +103,12 @@ class Transaction:
     """An open transaction, or what is left of one."""
 
     def __init__(
-        self, session: Session, manner: Manner, pid: int, on_end: Callable[[Transaction, Ended], None]
+        self,
+        session: Session,
+        manner: Manner,
+        pid: int,
+        on_end: Callable[[Transaction, Ended], None],
+        shielded: Callable[[Coroutine[Any, Any, T]], Coroutine[Any, Any, T]],
     ) -> None:
         """Take a session in which the transaction has begun.
 
@@ -108,6 +117,7 @@ class Transaction:
             manner: How it was begun.
             pid: The server's process.
             on_end: Told once, when it has ended; takes the link back.
+            shielded: Runs work that a cancellation must reach exactly once.
         """
         self.id = f"t{secrets.token_hex(5)}"
         self.session = session
@@ -118,8 +128,6 @@ class Transaction:
         self.savepoints: list[_Savepoint] = []
         self.definitions = 0
         """How often what the guard looks at may have been changed in it, or changed back."""
-        self.failure = ""
-        """Why it can only be rolled back; empty: it can go on."""
         self.ended: Ended | None = None
         self.words = ""
         """What the caller wrote, where it is not what is sent."""
@@ -128,6 +136,7 @@ class Transaction:
         self.shown: str | None = None
         """The `state` that was last shown as the plan of a commit."""
         self._on_end = on_end
+        self._shielded: Callable[[Coroutine[Any, Any, Any]], Coroutine[Any, Any, Any]] = shielded
         self._numbers = 0
         self._revision = 0
         self._exchange = asyncio.Lock()
@@ -176,7 +185,7 @@ class Transaction:
         Raises:
             TransactionError: It has ended (`transaction_gone`), or another call is in it (`transaction_busy`).
         """
-        self._require_open()
+        self.require_open()
         if self._turn:
             error = TransactionError(
                 f"Another call is in the transaction {self.id}.",
@@ -195,9 +204,8 @@ class Transaction:
         """Run a read in it; it sees what was changed in it.
 
         Raises:
-            QueryError: The server refused it; the transaction is as before, or the hint says that it can only be rolled
-                back.
-            TransactionError: The transaction is gone, or can only be rolled back.
+            QueryError: The server refused it; the transaction is as before, or the hint says that it was rolled back.
+            TransactionError: The transaction is gone.
         """
         return await self._run(lambda: self.session.read(request))
 
@@ -256,7 +264,7 @@ class Transaction:
         """
         index = next((i for i, each in reversed(list(enumerate(self.savepoints))) if each.name == name), None)
         if index is None:
-            self._require_open()
+            self.require_open()
             known = ", ".join(repr(each.name) for each in self.savepoints)
             raise ArgumentError(
                 f"There is no savepoint {name[:_LONGEST_NAME]!r}.",
@@ -290,7 +298,7 @@ class Transaction:
             TransactionError: as `read`.
         """
         async with self._exchange:
-            self.require_usable()
+            self.require_open()
             self._committing = True
             try:
                 position = await to_the_end(self.session.commit(fate, self.manner.timeout_s, locate=locate))
@@ -349,9 +357,8 @@ class Transaction:
 
     async def outlast(self, seconds: float) -> None:
         """Tell the server that the next statement may be so many seconds away."""
-        wait = f"{round((seconds + guc.GRACE_S) * 1000):d}"
-        text = f"SELECT pg_catalog.set_config('idle_in_transaction_session_timeout', '{wait}', true)"
-        await self._run(lambda: self.session.run((Step(text.encode()),), self.manner.timeout_s))
+        step = Step(_OUTLAST, *dump([str(guc.ms(seconds + guc.GRACE_S))]))
+        await self._run(lambda: self.session.run((step,), self.manner.timeout_s))
 
     async def _try(self, change: Change) -> Done:
         """Run a change, and undo it where it may not stay."""
@@ -386,19 +393,19 @@ class Transaction:
         text = redact_text(self.words or statement)
         return text if len(text) <= _WORDS else f"{text[:_WORDS]}… ({len(text):,} characters)"
 
-    async def _run(self, make: Callable[[], Awaitable[T]]) -> T:
+    async def _run(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        made: T = await self._shielded(self._run_shielded(make))
+        return made
+
+    async def _run_shielded(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run an exchange in a task of its own, which a cancellation of this one does not tear."""
-
-        async def work() -> T:
-            return await make()
-
         async with self._exchange:
-            self.require_usable()
+            self.require_open()
             if not self.session.link.alive:
                 self._give_up("its connection was lost")
                 raise self._gone()
             before = self._revision
-            self._task = task = asyncio.get_running_loop().create_task(work())
+            self._task = task = asyncio.get_running_loop().create_task(make())
             try:
                 made = await self._waited(task, before)
             except BrokenError as exc:
@@ -443,15 +450,17 @@ class Transaction:
         return RAN if self._revision != before else "Nothing was changed."
 
     async def _after(self, exc: QueryError) -> None:
-        """Free what a refused statement still holds, and say where the transaction cannot go on."""
-        if str(exc.details.get("sqlstate", "")) in _IN_THE_WAY:
-            self.failure = exc.error_code
-            exc.retryable = False  # type: ignore[misc]  # of this one, not of the class
-            exc.hint = "Another transaction was in the way: rollback_transaction, begin again, repeat what ran in it."
+        """Free what a refused statement still holds; where the transaction cannot go on, that is all of it."""
         await self._obey()
-        await self._recover()
+        if str(exc.details.get("sqlstate", "")) in _IN_THE_WAY:
+            # PostgreSQL would end all of it, but for the savepoint. Whoever it was in the way of can go on.
+            why = f"another transaction was in the way ({exc.error_code})"
+            await self._roll_back(Ended(self.id, "rolled back", why, True))
+            exc.retryable = False  # type: ignore[misc]  # of this one, not of the class
+        else:
+            await self._recover()
         if self.ended is not None:
-            exc.hint = "Its connection was given up, and the transaction was rolled back with it."
+            exc.hint = f"The transaction was rolled back: {self.ended.why}. Begin again, and repeat what ran in it."
 
     async def _obey(self) -> None:
         """End it where somebody wanted that meanwhile.
@@ -476,24 +485,16 @@ class Transaction:
         if not link.in_transaction:
             self._give_up("a statement has ended it", "unknown")
         elif link.in_failed_transaction and not self.session.failed:
-            self.failure = self.failure or "what failed in it could not be undone alone"
+            await self._roll_back(Ended(self.id, "rolled back", "what failed in it could not be undone alone", True))
 
-    def _require_open(self) -> None:
-        if (ended := self.ended or self._doom) is not None:
-            raise gone(ended)
-
-    def require_usable(self) -> None:
-        """Do nothing while statements can run in it.
+    def require_open(self) -> None:
+        """Do nothing while it stands.
 
         Raises:
-            TransactionError: It is gone, or can only be rolled back.
+            TransactionError: It has ended, or is about to (`transaction_gone`).
         """
-        self._require_open()
-        if self.failure:
-            raise TransactionError(
-                f"The transaction can only be rolled back: {self.failure}.",
-                hint="rollback_transaction, begin again, and repeat what ran in it.",
-            )
+        if (ended := self.ended or self._doom) is not None:
+            raise gone(ended)
 
     def _gone(self) -> TransactionError:
         assert self.ended is not None
@@ -519,20 +520,35 @@ class Transaction:
             self._on_end(self, self.ended)
 
     async def _watch(self) -> None:
-        """End it when its time is up, or its connection is gone."""
+        try:
+            while self.ended is None:
+                await self._look()
+                left = min(self._left, self.idle_left, _LOOK_S)
+                await asyncio.sleep(max(left, 0.01))
+        except Exception:
+            # Without this one nothing would ever end it.
+            log.exception("watching a transaction failed")
+            self._give_up("pgwarden failed; its log on stderr has the cause")
+
+    @property
+    def _left(self) -> float:
+        return self.begun + self.manner.lifetime_s - time.monotonic()
+
+    async def _look(self) -> None:
+        """End it where its time is up, its connection is gone, or somebody who wanted its end was interrupted."""
         manner = self.manner
-        while self.ended is None:
-            left = self.begun + manner.lifetime_s - time.monotonic()
-            if left <= 0:
-                why = f"it stood for {manner.lifetime_s:g} s, and no transaction may longer"
-                await self.stop(Ended(self.id, "rolled back", why, True))
-            elif not self._exchange.locked():
-                if self.idle_left <= 0:
-                    why = f"nothing ran in it for {manner.idle_s:g} s"
-                    await self.stop(Ended(self.id, "rolled back", why, True))
-                elif not self.session.link.alive:
-                    self._give_up("its connection was lost")
-            await asyncio.sleep(max(min(left, self.idle_left, _LOOK_S), 0.01))
+        if self._left <= 0:
+            why = f"it stood for {manner.lifetime_s:g} s, and no transaction may longer"
+            await self.stop(Ended(self.id, "rolled back", why, True))
+        elif self._exchange.locked():
+            return
+        elif self._doom is not None:
+            await self.stop(self._doom)
+        elif self.idle_left <= 0:
+            why = f"nothing ran in it for {manner.idle_s:g} s"
+            await self.stop(Ended(self.id, "rolled back", why, True))
+        elif not self.session.link.alive:
+            self._give_up("its connection was lost")
 
 
 def rows_only(statement: str) -> bool:

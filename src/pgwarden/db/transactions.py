@@ -76,7 +76,7 @@ class Transactions:
             seen = await self._definitions(fresh=isolation != "read committed")
             limits = self._limits
             times = limits.statement_timeout, limits.transaction_idle, limits.transaction_lifetime
-            return await self._begin(Manner(isolation, read_only, deferrable, *times), seen)
+            return await self._database.shielded(self._begin(Manner(isolation, read_only, deferrable, *times), seen))
         finally:
             self._beginning -= 1
 
@@ -107,7 +107,7 @@ class Transactions:
         Raises:
             QueryError: The server refused, and rolled back.
             OutcomeUnknownError: The connection broke meanwhile.
-            TransactionError: It is gone, or can only be rolled back.
+            TransactionError: It is gone.
         """
 
         async def work(fate: Fate) -> None:
@@ -118,7 +118,8 @@ class Transactions:
 
     async def roll_back(self, transaction: Transaction, why: str, *, automatic: bool = False) -> None:
         """Roll one back, whatever it is doing."""
-        await transaction.stop(Ended(transaction.id, "rolled back", why, automatic))
+        work = transaction.stop(Ended(transaction.id, "rolled back", why, automatic))
+        await (work if self._closed else self._database.shielded(work))
 
     async def close(self) -> None:
         """Roll all of them back."""
@@ -188,7 +189,9 @@ class Transactions:
             await session.prepare(manner.timeout_s)
         await session.run((), manner.timeout_s)
         found = await session.query("transaction_begun", (), manner.timeout_s)
-        transaction = Transaction(session, manner, int(found.rows[0][0] or 0), self._forget)
+        if self._closed:
+            raise TransactionError("The database is closed.")
+        transaction = Transaction(session, manner, int(found.rows[0][0] or 0), self._forget, self._database.shielded)
         self._open[transaction.id] = Inside(self._database, transaction, seen)
         return transaction
 

@@ -70,11 +70,11 @@ async def plan(ctx: Context, transaction_id: str) -> Plan:
     """Return what commit_transaction would make permanent.
 
     Raises:
-        TransactionError: The transaction is gone, busy, or can only be rolled back.
+        TransactionError: The transaction is gone, or busy.
     """
     place = ctx.db.transactions.inside(transaction_id)
     with place.transaction.turn():
-        place.transaction.require_usable()
+        place.transaction.require_open()
         data = await _facts(place, place.transaction, inside=True)
         place.transaction.shown = place.transaction.state
     return Plan("\n".join(_described(data)), data)
@@ -102,6 +102,9 @@ async def commit_transaction(ctx: Context, transaction_id: str) -> Ack:
 @tool(tier=Tier.READ, scope=SCOPE, changes=True)
 async def rollback_transaction(ctx: Context, transaction_id: str) -> Ack:
     """Undo everything that ran in a transaction, and end it."""
+    ended = ctx.db.transactions.ended(transaction_id)
+    if ended is not None and ended.outcome == "rolled back":
+        return Ack(f"It was rolled back already: {ended.why}.", {"transaction_id": transaction_id, "undone": 0})
     found = ctx.db.transactions.inside(transaction_id).transaction
     undone = len(found.ran)
     await ctx.db.transactions.roll_back(found, "rollback_transaction")
@@ -138,7 +141,6 @@ async def _facts(database: Database, found: Transaction, *, inside: bool) -> dic
         "idle_s": None if inside else round(now - found.used, 1),
         "idle_limit_s": manner.idle_s,
         "busy": (found.busy and not inside) or None,
-        "failed": found.failure or None,
         "savepoints": [each.name for each in found.savepoints],
         "rows_changed": {f"{each.schema}.{each.name}": _counts(each) for each in tables},
         "rows_changed_elsewhere": sum(each.total for each in found.touched) - sum(each.total for each in tables)
@@ -156,9 +158,7 @@ async def _locks(database: Database, found: Transaction) -> dict[str, Any]:
         raise
     except DatabaseError as exc:
         return {"locks": [f"unknown: {exc.message}"]}
-    held = dict.fromkeys(
-        f"{name or 'what has no name outside'} {mode}" for name, mode, granted, _ in rows if granted == "t"
-    )
+    held = dict.fromkeys(f"{name or 'a table made in it'} {mode}" for name, mode, granted, _ in rows if granted == "t")
     waits = [f"{name or 'another transaction'} {mode}" for name, mode, granted, _ in rows if granted != "t"]
     blocks = int(rows[0][3] or 0) if rows else 0
     return {"locks": [*held], "waiting_for": waits, "blocks_sessions": blocks or None}
@@ -176,8 +176,6 @@ def _described(facts: dict[str, Any]) -> Iterator[str]:
         f"Transaction {facts['transaction_id']} ({mode}): stands for {facts['age_s']} s of at most "
         f"{facts['lifetime_s']:g}{idle}{', a statement runs' if facts.get('busy') else ''}"
     )
-    if "failed" in facts:
-        yield f"It can only be rolled back: {facts['failed']}"
     changed = [
         f"{name}: {_listed(f'{n:,} {verb}' for verb, n in counts.items())}"
         for name, counts in facts.get("rows_changed", {}).items()

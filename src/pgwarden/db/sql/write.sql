@@ -22,7 +22,7 @@ select pg_catalog.pg_backend_pid()
 -- name: transaction_locks
 -- $1: a server process. Rows (table, mode, granted, waiting): its locks on users' relations, and how many other sessions
 -- wait for it. A table that is created in it has no name elsewhere.
-select coalesce(pg_catalog.format('%I.%I', n.nspname, c.relname), ''), l.mode, l.granted,
+select coalesce(pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), ''), l.mode, l.granted,
        (select count(distinct w.pid) from pg_catalog.pg_locks w
         where not w.granted and w.pid <> $1::int and $1::int = any (pg_catalog.pg_blocking_pids(w.pid)))
 from pg_catalog.pg_locks l
