@@ -58,7 +58,7 @@ class SqlUse(StrEnum):
 
 @dataclass(frozen=True)
 class ToolSpec:
-    """A declared tool. Make one with `tool`."""
+    """A declared tool. Make one with `tool`; `joins` adds the argument `transaction_id`, where that is granted."""
 
     function: Callable[..., Awaitable[Result]]
     tier: Tier
@@ -152,7 +152,7 @@ class ToolSpec:
 
     def joining(self) -> ToolSpec:
         """Return the same tool with the argument `transaction_id`, where it runs a statement."""
-        return replace(self, joins=self.sql in (SqlUse.READ, SqlUse.WRITE))
+        return replace(self, joins=True) if self.sql in (SqlUse.READ, SqlUse.WRITE) else self
 
     @property
     def read_only(self) -> bool:

@@ -414,6 +414,12 @@ class Transaction:
             except QueryError as exc:
                 await self._after(exc)
                 raise
+            except WardenError:
+                raise
+            except Exception:
+                # Nobody knows what of it had run.
+                self._give_up("pgwarden failed; its log on stderr has the cause")
+                raise
             finally:
                 self.used = time.monotonic()
                 self._asked_until = self._asked_until if self._asking else 0

@@ -117,16 +117,22 @@ class Transactions:
         await self._database.settle(work, rows_only=not transaction.defined)
 
     async def roll_back(self, transaction: Transaction, why: str, *, automatic: bool = False) -> None:
-        """Roll one back, whatever it is doing."""
+        """Roll one back, whatever it is doing.
+
+        Raises:
+            TransactionError: It is being committed, or was.
+        """
         work = transaction.stop(Ended(transaction.id, "rolled back", why, automatic))
         await (work if self._closed else self._database.shielded(work))
+        if transaction.ended is None or transaction.ended.outcome != "rolled back":
+            raise gone(transaction.ended or Ended(transaction.id, "unknown", "it is being committed"))
 
     async def close(self) -> None:
         """Roll all of them back."""
         self._closed = True
         why = "the server was stopped, its client had gone, or the connection was closed"
         found = [each.transaction for each in self._open.values()]
-        await asyncio.gather(*(self.roll_back(each, why, automatic=True) for each in found))
+        await asyncio.gather(*(self.roll_back(each, why, automatic=True) for each in found), return_exceptions=True)
 
     def _take_place(self) -> None:
         if self._closed:
