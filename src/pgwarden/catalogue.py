@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from types import ModuleType
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Format = Literal["markdown", "json", "csv"]
 DocumentFormat = Literal["markdown", "json"]
 Confirm = Annotated[bool, Field(description="Only once the person has said yes.")]
+TransactionId = Annotated[str, Field(description="To run in it.")]
 ConfirmName = Annotated[str, Field(description="The exact name, as the person gave it.")]
 
 
@@ -57,7 +58,7 @@ class SqlUse(StrEnum):
 
 @dataclass(frozen=True)
 class ToolSpec:
-    """A declared tool. Make one with `tool`."""
+    """A declared tool. Make one with `tool`; `joins` adds the argument `transaction_id`, where that is granted."""
 
     function: Callable[..., Awaitable[Result]]
     tier: Tier
@@ -70,6 +71,7 @@ class ToolSpec:
     changes: bool = False
     several: bool = False
     bulk: bool = False
+    joins: bool = False
 
     def __post_init__(self) -> None:
         """Check that the declaration can be kept.
@@ -108,6 +110,8 @@ class ToolSpec:
             name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
             for name, parameter in list(inspect.signature(self.function).parameters.items())[1:]
         }
+        if self.joins:
+            fields["transaction_id"] = (TransactionId, "")
         if self.paged is not None:
             fields["max_rows"] = (Annotated[int | None, Field(ge=1)], None)
             fields["cursor"] = (str, "")
@@ -147,6 +151,11 @@ class ToolSpec:
         schema: dict[str, Any] = _slim(self.arguments.model_json_schema())
         schema.setdefault("properties", {})
         return schema
+
+    def joining(self) -> ToolSpec:
+        """Return the same tool with the argument `transaction_id`, where it runs one statement for an answer."""
+        one = self.sql in (SqlUse.READ, SqlUse.WRITE) and not (self.several or self.bulk)
+        return replace(self, joins=True) if one else self
 
     @property
     def read_only(self) -> bool:

@@ -87,6 +87,7 @@ class Judged:
         absence: Which names of the statement were replaced, because what they name is hidden.
         composed: The statement, where the tool composed it.
         parts: The judgements of several composed statements, of which the attributes before are the sum.
+        state: Of the transaction that it runs in or ends: a yes holds for what that holds now.
     """
 
     tier: Tier
@@ -98,6 +99,7 @@ class Judged:
     absence: Absence | None = None
     composed: Composed | None = None
     parts: tuple[Judged, ...] = ()
+    state: str = ""
 
     @contextmanager
     def absences(self) -> Iterator[None]:
@@ -128,9 +130,9 @@ class Judged:
         if self.parts:
             return tuple(part.meaning for part in self.parts)
         if self.verdict is None:
-            return self.composed
+            return self.composed, self.state
         targets = self.verdict.change and self.verdict.change.targets
-        return self.composed, self.verdict.kinds, self.verdict.uses, self.verdict.functions, targets
+        return self.composed, self.state, self.verdict.kinds, self.verdict.uses, self.verdict.functions, targets
 
     @property
     def defines(self) -> bool:

@@ -39,12 +39,14 @@ class Record:
         tier: What the call needed: the tool's, or the statement's own.
         kinds: Statement types by effect.
         consent: How a yes was given: "argument", "person"; None: none was needed, or none was given.
-        outcome: "started" (a change that is about to run), "allowed", "asked", "denied", "failed" or "cancelled".
+        outcome: "started" (a change that is about to run), "allowed", "asked", "denied", "failed" or "cancelled";
+            "automatic" where no call asked for it.
         code: The error's code.
         rows: Rows shown.
         affected: Rows changed.
         note: What became of a change whose call was cancelled, or what file was made.
         changed: Whether it came to a change that was about to run.
+        transaction: The id of the interactive transaction that it ran in, or was about; empty: none.
     """
 
     tool: str
@@ -60,6 +62,7 @@ class Record:
     affected: int | None = None
     changed: bool = False
     note: str | None = None
+    transaction: str = ""
     started: float = field(default_factory=time.perf_counter)
 
     def fail(self, exc: WardenError) -> None:
@@ -85,6 +88,7 @@ class Record:
             "code": self.code,
             "rows": self.rows,
             "affected": self.affected,
+            "transaction": _without_secrets(self.transaction)[:_NAME_CHARS] or None,
             "note": self.note,
             "ms": None if self.outcome == "started" else round((time.perf_counter() - self.started) * 1000, 2),
         }

@@ -39,6 +39,8 @@ from pgwarden.results import Cell, Column, Rows, Written
 from pgwarden.settings import ConnectionSettings, LimitSettings
 
 if TYPE_CHECKING:
+    from pgwarden.db.transaction import Ended, Transaction
+    from pgwarden.db.transactions import Transactions
     from pgwarden.exports import Sink
     from pgwarden.guard.shields import Masking
 
@@ -68,7 +70,12 @@ class Database:
     own search_path stays in force: tables are found by it, and the guard's catalog is read by the same one, so that
     both mean the same objects; that the guard looks at every user function on it is why a writable schema there does
     no harm.
+
+    Attributes:
+        transaction: The interactive transaction that everything runs in; None: each statement in one of its own.
     """
+
+    transaction: Transaction | None = None
 
     def __init__(
         self,
@@ -114,6 +121,7 @@ class Database:
         self._recent = Recent()
         self._rules = rules or ObjectRules()
         self._has_rules = bool(self._rules)
+        self._mask_key = mask_key
         self._objects = ObjectCache(self._rules, mask_key)
         self._database_checked = not self._rules.hides
         self._learned: Catalog | None = None
@@ -122,6 +130,10 @@ class Database:
         self._scopes = scopes
         self._role: roles.RoleReport | None = None
         self._closed = False
+        self.pool_max = connection.pool_max
+        self.on_transaction_end: Callable[[Ended], None] | None = None
+        """Told of every interactive transaction that has ended."""
+        self._transactions: Transactions | None = None
 
     async def read(
         self,
@@ -449,6 +461,15 @@ class Database:
         shield = bound.shields.relations.get(Name(schema, name)) if bound else None
         return frozenset(shield.masked) if shield else frozenset()
 
+    @property
+    def transactions(self) -> Transactions:
+        """The interactive transactions."""
+        if self._transactions is None:
+            from pgwarden.db.transactions import Transactions
+
+            self._transactions = Transactions(self, self._router, self._limits)
+        return self._transactions
+
     async def role(self) -> roles.RoleReport:
         """Return what the connected role could do beyond its profile; asked once.
 
@@ -487,12 +508,43 @@ class Database:
                 task.cancel()
             if self._running:
                 await asyncio.wait(self._running, timeout=_CANCEL_S)
+            if self._transactions is not None:
+                await self._transactions.close()
             await self._router.close()
 
     def _target(self, name: str, conninfo: str, connection: ConnectionSettings) -> Target:
         pool = Pool(conninfo, connection)
         parts = (pool, self._limits, self.blocks)
         return Target(name, pool, Reader(*parts), Writer(*parts), Exporter(pool, self._limits))
+
+    async def check(self, scope: str) -> None:
+        """Do nothing where the token grants a scope, and the role is not too powerful.
+
+        Raises:
+            ScopeError: The token does not grant it.
+            PolicyError: as `read`.
+        """
+        await self._check(scope)
+
+    def forget(self) -> None:
+        """Ask anew for definitions when they are next needed."""
+        self._catalog.forget()
+        self._objects.forget()
+        self._recent.forget()
+
+    async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run work that a cancellation must reach exactly once, and that the end of the database cancels."""
+        return await self._shielded(work)
+
+    async def settle(self, work: Callable[[Fate], Coroutine[Any, Any, T]], *, rows_only: bool) -> T:
+        """Run the end of a transaction, shielded as `write` is; a cancellation says what became of it.
+
+        Args:
+            work: Ends it, and keeps its Fate true.
+            rows_only: Whether no definitions were changed.
+        """
+        with self._fate(rows_only) as fate:
+            return await self._shielded(work(fate))
 
     async def _check(self, scope: str = READ_SCOPE) -> None:
         self._scopes.require(scope)
@@ -517,9 +569,7 @@ class Database:
             raise
         finally:
             if fate.state != "unchanged" and not rows_only:
-                self._catalog.forget()
-                self._objects.forget()
-                self._recent.forget()
+                self.forget()
 
     async def _written(self, done: Done, *, dry_run: bool) -> Written:
         return Written(
