@@ -48,7 +48,8 @@ from pgwarden.toolsets import Toolset, Toolsets
 
 if TYPE_CHECKING:
     from pgwarden.db import Database
-    from pgwarden.db.transaction import Ended, Transaction
+    from pgwarden.db.outcome import Ended
+    from pgwarden.db.transaction import Transaction
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from fix_gate import Gate
 from fix_proxy import Proxy
 from pgwarden.db import Database
 from pgwarden.db.inside import Inside
-from pgwarden.db.transaction import Ended
+from pgwarden.db.outcome import Ended
 from pgwarden.errors import (
     ArgumentError,
     NotFoundError,

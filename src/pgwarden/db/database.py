@@ -21,6 +21,7 @@ from pgwarden.db.cursor import Collector, Keeper
 from pgwarden.db.export import Exporter, Order, Progress
 from pgwarden.db.hiding import veils
 from pgwarden.db.objects import Bound, ObjectCache
+from pgwarden.db.outcome import rows_only
 from pgwarden.db.pool import Pool
 from pgwarden.db.read import Reader, Request
 from pgwarden.db.recent import Recent
@@ -39,7 +40,8 @@ from pgwarden.results import Cell, Column, Rows, Written
 from pgwarden.settings import ConnectionSettings, LimitSettings
 
 if TYPE_CHECKING:
-    from pgwarden.db.transaction import Ended, Transaction
+    from pgwarden.db.outcome import Ended
+    from pgwarden.db.transaction import Transaction
     from pgwarden.db.transactions import Transactions
     from pgwarden.exports import Sink
     from pgwarden.guard.shields import Masking
@@ -552,7 +554,7 @@ class Database:
             roles.require_least_privilege(await self.role(), writes=self._writes)
 
     async def _change(self, change: Change) -> Written:
-        with self._fate(_rows_only(change.statement)) as fate:
+        with self._fate(rows_only(change.statement)) as fate:
             async with self._turns:
                 done = await self._shielded(self._router.write(change, fate))
             return await self._written(done, dry_run=change.dry_run)
@@ -640,11 +642,6 @@ class Database:
 
     async def _lookup_types(self, oids: Sequence[int]) -> list[tuple[Cell, ...]]:
         return await self._fetch("type_names", ([*oids],))
-
-
-def _rows_only(statement: str) -> bool:
-    """Tell whether a change is of rows alone, by its first word: nothing that the guard looks at is changed then."""
-    return " ".join(statement.split(None, 1)[:1]).upper() in ("INSERT", "UPDATE", "DELETE", "MERGE")
 
 
 def _cancelled() -> bool:

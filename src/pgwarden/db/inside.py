@@ -15,11 +15,12 @@ from pgwarden.db.change import Change
 from pgwarden.db.cursor import Collector
 from pgwarden.db.database import Database
 from pgwarden.db.objects import Bound, ObjectCache
+from pgwarden.db.outcome import not_inside
 from pgwarden.db.read import Request
 from pgwarden.db.recent import Recent
 from pgwarden.db.roles import RoleReport
 from pgwarden.db.statements import Statements
-from pgwarden.db.transaction import RAN, Transaction, not_inside
+from pgwarden.db.transaction import RAN, Transaction
 from pgwarden.db.transactions import Transactions
 from pgwarden.db.types import TypeNames
 from pgwarden.errors import TransactionError

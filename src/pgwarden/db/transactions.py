@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from pgwarden.db import errors, guc
 from pgwarden.db.change import Fate
 from pgwarden.db.link import BrokenError, Link, Step
+from pgwarden.db.outcome import Ended, Manner, gone
 from pgwarden.db.routing import Router
 from pgwarden.db.session import Session
-from pgwarden.db.transaction import Ended, Manner, Transaction, gone
+from pgwarden.db.transaction import Transaction
 from pgwarden.db.write import BEGIN_AT, Isolation
 from pgwarden.errors import ArgumentError, NotFoundError, TransactionError
 from pgwarden.settings import LimitSettings
