@@ -27,6 +27,9 @@ from pgwarden.errors import TransactionError
 from pgwarden.guard.catalog import Catalog
 from pgwarden.results import Written
 
+UNSURE = "get_transaction_status tells whether it is in the transaction."
+"""What is said of a change whose call was cancelled while nothing is known of it."""
+
 Seen = tuple[Catalog, Bound | None]
 
 
@@ -93,13 +96,16 @@ class Inside(Database):
             return await self.transaction.read(request)
 
     async def _change(self, change: Change) -> Written:
-        self.transaction.note = "get_transaction_status tells whether it is in the transaction."
+        self.transaction.note, before = UNSURE, self.transaction.revision
         try:
             async with self._turns:
                 done = await self.transaction.change(change)
             self.transaction.note = "Nothing was changed." if change.dry_run else RAN
             return await self._written(done, dry_run=change.dry_run)
         except asyncio.CancelledError as exc:
+            if self.transaction.note == UNSURE and self.transaction.revision != before:
+                # It had been done when the cancellation came, and only the answer was still to be handed over.
+                self.transaction.note = RAN
             exc.add_note(self.transaction.note)
             raise
 

@@ -97,7 +97,8 @@ class Transaction:
         self._on_end = on_end
         self._shielded: Callable[[Coroutine[Any, Any, Any]], Coroutine[Any, Any, Any]] = shielded
         self._numbers = 0
-        self._revision = 0
+        self.revision = 0
+        """Grows with each change that ran in it, or was undone."""
         self._exchange = asyncio.Lock()
         self._turn = False
         self._committing = False
@@ -110,7 +111,7 @@ class Transaction:
     @property
     def state(self) -> str:
         """What a yes about it holds for: its id, and what has been changed in it."""
-        return f"{self.id}:{self._revision}"
+        return f"{self.id}:{self.revision}"
 
     @property
     def busy(self) -> bool:
@@ -238,7 +239,7 @@ class Transaction:
             undone = len(self.ran) - found.ran
             del self.ran[found.ran :]
             del self.savepoints[index + 1 :]
-            self._revision += 1
+            self.revision += 1
             self.definitions += self.defined
             return undone
 
@@ -340,7 +341,7 @@ class Transaction:
             return done
         # What ran is on record whoever still waits for it.
         self.ran.append(Ran(self._said(change.statement), done.rows.tag, done.affected, done.touched))
-        self._revision += 1
+        self.revision += 1
         if not rows_only(change.statement):
             self.definitions += 1
         await session.run((_KEEP,), timeout)
@@ -363,7 +364,7 @@ class Transaction:
             if not self.session.link.alive:
                 self._give_up("its connection was lost")
                 raise self._gone()
-            before = self._revision
+            before = self.revision
             self._task = task = asyncio.get_running_loop().create_task(make())
             try:
                 made = await self._waited(task, before)
@@ -412,7 +413,7 @@ class Transaction:
     def _noted(self, before: int) -> str:
         if self.ended is not None:
             return "Its transaction was rolled back with it; nothing was changed."
-        return RAN if self._revision != before else "Nothing was changed."
+        return RAN if self.revision != before else "Nothing was changed."
 
     async def _after(self, exc: QueryError) -> None:
         """Free what a refused statement still holds; where the transaction cannot go on, that is all of it."""
