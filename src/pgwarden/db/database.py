@@ -15,7 +15,7 @@ import anyio
 from pgwarden.db import planning, roles
 from pgwarden.db.blocks import Blocks, Parameters
 from pgwarden.db.catalog import CatalogCache
-from pgwarden.db.change import Change, Done, Fate
+from pgwarden.db.change import Change, Done, Fate, rows_only
 from pgwarden.db.cursor import Collector, Keeper
 from pgwarden.db.hiding import veils
 from pgwarden.db.objects import Bound, ObjectCache
@@ -437,7 +437,7 @@ class Database:
             roles.require_least_privilege(await self.role(), writes=self._writes)
 
     async def _change(self, change: Change) -> Written:
-        with self._fate(_rows_only(change.statement)) as fate:
+        with self._fate(rows_only(change.statement)) as fate:
             async with self._turns:
                 done = await self._shielded(self._router.write(change, fate))
             return await self._written(done, dry_run=change.dry_run)
@@ -526,11 +526,6 @@ class Database:
 
     async def _lookup_types(self, oids: Sequence[int]) -> list[tuple[Cell, ...]]:
         return await self._fetch("type_names", ([*oids],))
-
-
-def _rows_only(statement: str) -> bool:
-    """Tell whether a change is of rows alone, by its first word: nothing that the guard looks at is changed then."""
-    return " ".join(statement.split(None, 1)[:1]).upper() in ("INSERT", "UPDATE", "DELETE", "MERGE")
 
 
 def _cancelled() -> bool:
