@@ -14,14 +14,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from pgwarden import consent
 from pgwarden.audit import AuditLog
 from pgwarden.catalogue import Category, Tier, ToolSpec
 from pgwarden.context import Composed, Context, Part
 from pgwarden.errors import (
-    ArgumentError,
     AuditError,
     ConsentError,
     GuardError,
@@ -41,7 +38,7 @@ from pgwarden.rate import RateLimit
 from pgwarden.record import Record
 from pgwarden.rendering import render_document, render_table, table_blocks
 from pgwarden.resources import Surroundings
-from pgwarden.results import Ack, Plan, Result, Rows
+from pgwarden.results import Plan, Result, Rows
 from pgwarden.settings import LimitSettings, PolicySettings, StateSettings
 from pgwarden.toolsets import Toolset, Toolsets
 
@@ -174,7 +171,7 @@ class CallPath:
         self._caller.scopes.require(spec.scope)
         if spec.tier is not Tier.READ or spec.sql is not None:
             raise InternalError(f"{name} is no tool for resources.")
-        values = _validate(spec, arguments)
+        values = spec.check(arguments)
         values.pop("format", None)
         context = self._context(spec, values, await self._database(), None)
         return await spec.function(context, **values)
@@ -247,7 +244,7 @@ class CallPath:
         self._caller.scopes.require(spec.scope)
         page, given = self._resume(spec, given)
         record.arguments = given
-        values = _validate(spec, given)
+        values = spec.check(given)
         said = consent.Given(values.pop("confirm", False), values.pop("confirm_name", ""))
         form = values.pop("format", "markdown")
         database = await self._database()
@@ -390,7 +387,7 @@ class CallPath:
     def _render(self, record: Record, spec: ToolSpec, given: Mapping[str, Any], result: Result, form: str) -> Answer:
         if isinstance(result, Rows):
             return self._render_rows(record, spec, given, result, form)
-        record.affected = result.affected if isinstance(result, Ack) else None
+        record.affected = result.affected
         return Answer((render_document(result, form, self._limits.max_result_bytes),))
 
     def _render_rows(self, record: Record, spec: ToolSpec, given: Mapping[str, Any], rows: Rows, form: str) -> Answer:
@@ -432,22 +429,3 @@ def _part(judged: Judged) -> Part:
     assert judged.composed is not None
     assert judged.verdict is not None
     return Part(judged.composed, judged.verdict, judged.decision)
-
-
-def _validate(spec: ToolSpec, given: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return spec.validate(given)
-    except ValidationError as exc:
-        errors = exc.errors(include_url=False, include_input=False)
-    # A misspelt name also shows as one that is missing: the first says what to do.
-    error = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
-    name = ".".join(str(part) for part in error["loc"])[:128]
-    known = spec.argument_names
-    if error["type"] == "extra_forbidden":
-        near = did_you_mean(name, known)
-        raise ArgumentError(
-            f"{spec.name} has no argument {name!r}.",
-            hint=f"Did you mean {near}?" if near else f"It takes: {', '.join(known) or 'none'}.",
-        )
-    hint = f"It takes: {', '.join(known)}." if error["type"] == "missing" else None
-    raise ArgumentError(f"{spec.name}: {name}: {error['msg']}.", hint=hint)

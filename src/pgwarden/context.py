@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pgwarden.knowledge import Insights, Knowledge
     from pgwarden.policy import Decision
     from pgwarden.policy.objects import Relation
+    from pgwarden.results import Bindable
     from pgwarden.settings import LimitSettings
     from pgwarden.toolsets import Toolsets
 
@@ -23,13 +24,14 @@ class Composed:
 
     Attributes:
         sql: Its text: the arguments' values are `$1`, `$2`, ... in it.
-        params: These values, as PostgreSQL's text; None for NULL.
+        params: These values, as PostgreSQL's text; None for NULL. One of several statements may have some that those
+            before it return.
         about: What the tool wants to find again when it runs the statement; never shown.
         spec: The tool whose call it stands for; None: the one that made it.
     """
 
     sql: str
-    params: tuple[str | None, ...] = ()
+    params: tuple[Bindable, ...] = ()
     about: Any = None
     spec: ToolSpec | None = None
 

@@ -21,7 +21,11 @@ _CHARS = 4_000
 _NAME_CHARS = 128
 _OF_ROWS = frozenset({"rows", "values", "key", "filter"})
 """Arguments that hold values of rows: only their shape is described."""
+_OF_STEPS = ("tool", "table", "as", "expect_rows")
+"""What is kept of a step of a transaction; of the rest, the shape."""
 _SHAPE_DEPTH = 8
+_STEPS = 64
+"""Steps of a transaction that are described."""
 _MAY_HOLD_SECRET = re.compile(r"pass|secret|://", re.IGNORECASE)
 """What it does not match needs no closer look, for which the guard would have to be imported."""
 
@@ -93,7 +97,9 @@ class Record:
         """Return an argument without data: values of parameters are no description of the call."""
         if name == "params":
             return f"{len(value)} values" if isinstance(value, list) else "not a list"
-        if name in _OF_ROWS:
+        if name == "steps" and isinstance(value, list):
+            value = [_step(each) for each in islice(value, _STEPS)]
+        elif name in _OF_ROWS:
             value = _shape(value)
             if isinstance(value, str):
                 return value
@@ -112,6 +118,14 @@ class Record:
             # Statements and connection strings also come under other names, and in lists.
             value = _without_secrets(value if isinstance(value, str) else dumps(value))
         return f"{value[:_CHARS]}…[{len(value)} characters]" if len(value) > _CHARS else value
+
+
+def _step(value: Any) -> Any:
+    """Return what a step of a transaction is, without its values."""
+    shape = _shape(value)
+    if not isinstance(shape, dict):
+        return shape
+    return shape | {name: value[name] for name in _OF_STEPS if isinstance(value.get(name), str | int)}
 
 
 def _shape(value: Any, depth: int = 0) -> Any:

@@ -59,14 +59,15 @@ def updated(table: Table, values: Mapping[str, Any]) -> dict[str, Slot]:
     Raises:
         ArgumentError: A value does not fit.
     """
-    from pgwarden.db.compose import Value
+    from pgwarden.db.compose import More, Value
 
     table.check_can("UPDATE")
     slots: dict[str, Slot] = {}
     for name, value in values.items():
         column = table.column(name)
         _check_given(table, column)
-        slots[name] = Value(_rows_values.stored(column, value))
+        more = _rows_values.added(column, value)
+        slots[name] = Value(_rows_values.stored(column, value)) if more is None else More(more)
     return slots
 
 
@@ -90,7 +91,7 @@ def version(table: Table, column: str, expected: str) -> str:
         ArgumentError: It is none.
     """
     if column != XMIN:
-        return _rows_values.compared(table.column(column), expected)
+        return _rows_values.known(table.column(column), expected)
     if not (expected.isascii() and expected.isdigit() and int(expected) < 2**32):
         raise ArgumentError("expected_version is no xmin.", hint='read_rows shows it: columns=[..., "xmin"].')
     return expected

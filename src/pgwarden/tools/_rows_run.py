@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from pgwarden.context import Composed, Context
 from pgwarden.errors import InternalError, NotFoundError, QueryError
-from pgwarden.results import Ack, Plan, Rows, Touched, Written
-from pgwarden.tools import _impact, _sql
+from pgwarden.results import Ack, Plan, Rows, Written
+from pgwarden.tools import _impact, _sql, _written
 from pgwarden.tools._rows_table import Table
 
 if TYPE_CHECKING:
     from pgwarden.db.compose import Draft
-
-DRY_RUN_NOTE = "dry run: rolled back, nothing was changed"
 
 TableName = Annotated[str, Field(description="schema.table")]
 Columns = Annotated[list[str] | None, Field(description="To return; default all, [] none.")]
@@ -99,19 +96,19 @@ async def change(ctx: Context, *, dry_run: bool) -> Written:
     return written
 
 
+async def changed(ctx: Context, *, dry_run: bool) -> Rows | Ack:
+    """Run the call's statement as a change, and return what was done.
+
+    Raises:
+        DatabaseError: as `change`.
+    """
+    return answer(ctx, await change(ctx, dry_run=dry_run))
+
+
 def answer(ctx: Context, written: Written) -> Rows | Ack:
     """Return what was done: the stored rows, or else the command's tag."""
-    said = tuple(_said(ctx, written))
-    notes = (DRY_RUN_NOTE,) if written.rolled_back else ()
-    if written.rows is not None:
-        rows = written.rows
-        rows.notes = (written.tag, *rows.notes, *notes)
-        rows.affected, rows.said = written.affected, said
-        return rows
-    data: dict[str, Any] = {"command": written.tag, "affected": written.affected, "rolled_back": written.rolled_back}
-    if said or notes:
-        data["notes"] = [*said, *notes]
-    return Ack("\n".join((written.tag, *notes)), data, written.affected, said)
+    notes = (_written.DRY_RUN_NOTE,) if written.rolled_back else ()
+    return _written.answer(written, _written.said(ctx, statement(ctx).sql, written), notes)
 
 
 async def explained(ctx: Context, exc: QueryError) -> QueryError:
@@ -157,30 +154,6 @@ def _unlocated(exc: QueryError) -> QueryError:
     """Return an error without the place in a text that the caller did not write."""
     exc.details.pop("position", None)
     return exc
-
-
-def _said(ctx: Context, written: Written) -> Iterator[str]:
-    """Yield what is to be said in words of the database's: notices, and tables that were changed too."""
-    made, verdict = statement(ctx), ctx.verdict
-    assert verdict is not None
-    said = [notice for notice in written.notices if not _sql.names_hidden(ctx, notice, made.sql)]
-    yield from said
-    if len(said) < len(written.notices):
-        yield "the server said more, about what is not shown"
-    own = {(use.relation.schema, use.relation.name) for use in verdict.uses if use.operation != "SELECT"}
-    others = [each for each in written.touched if (each.schema, each.name) not in own]
-    if others:
-        yield f"rows changed in other tables: {', '.join(_touched(ctx, others))}"
-
-
-def _touched(ctx: Context, tables: list[Touched]) -> Iterator[str]:
-    """Yield how many rows of each table were changed; those of hidden ones together."""
-    hidden = sum(each.total for each in tables if (each.schema, each.name) in ctx.hidden)
-    for each in tables:
-        if (each.schema, each.name) not in ctx.hidden:
-            yield f"{each.schema}.{each.name} ({each.total:,})"
-    if hidden:
-        yield f"tables that are not shown ({hidden:,})"
 
 
 def returned(table: Table, columns: list[str] | None) -> list[str]:
