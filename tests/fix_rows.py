@@ -1,4 +1,4 @@
-"""Calling the row tools as a client does, under a policy file and variables, on a database that is looked at beside it."""
+"""Calling the row tools as a client does, under a policy file and variables, and looking at the database beside it."""
 
 from __future__ import annotations
 

@@ -68,8 +68,8 @@ class Source:
     number: int
     name: str
     columns: Mapping[str, Column]
-    others: frozenset[str] = frozenset()
-    masked: frozenset[str] = frozenset()
+    others: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
     most: int | None = None
 
 

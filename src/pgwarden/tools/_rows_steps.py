@@ -166,15 +166,15 @@ async def _source(
         number,
         name,
         returned,
-        frozenset(table.readable) - returned.keys(),
+        tuple(each for each in table.readable if each not in returned),
         await _masked(ctx, table),
         len(rows) if isinstance(rows, list) else None,
     )
 
 
-async def _masked(ctx: Context, table: Table) -> frozenset[str]:
+async def _masked(ctx: Context, table: Table) -> tuple[str, ...]:
     bound = await ctx.db.bound()
     for name, shield in bound.shields.relations.items() if bound else ():
         if (name.schema, name.name) == table.ref:
-            return frozenset(shield.masked)
-    return frozenset()
+            return tuple(sorted(shield.masked))
+    return ()
