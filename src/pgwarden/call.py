@@ -14,14 +14,11 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from pgwarden import consent
 from pgwarden.audit import AuditLog
 from pgwarden.catalogue import Category, Tier, ToolSpec
 from pgwarden.context import Composed, Context, Part, unreported
 from pgwarden.errors import (
-    ArgumentError,
     AuditError,
     ConsentError,
     GuardError,
@@ -184,7 +181,7 @@ class CallPath:
         self._caller.scopes.require(spec.scope)
         if spec.tier is not Tier.READ or spec.sql is not None:
             raise InternalError(f"{name} is no tool for resources.")
-        values = _validate(spec, arguments)
+        values = spec.check(arguments)
         values.pop("format", None)
         context = self._context(spec, values, await self._database(), None)
         return await spec.function(context, **values)
@@ -271,7 +268,7 @@ class CallPath:
         self._caller.scopes.require(spec.scope)
         page, given = self._resume(spec, given)
         record.arguments = given
-        values = _validate(spec, given)
+        values = spec.check(given)
         said = consent.Given(values.pop("confirm", False), values.pop("confirm_name", ""))
         form = "markdown" if spec.bulk else values.pop("format", "markdown")
         record.transaction = str(values.get("transaction_id") or "")
@@ -455,7 +452,6 @@ class CallPath:
             page=page,
             knowledge=self._knowledge,
             insights=self._insights,
-            find=self._find,
             exports=self._exports,
             progress=progress,
         )
@@ -530,22 +526,3 @@ def _defines(judged: Judged, record: Record, database: Database) -> bool:
         ended = database.transactions.ended(record.transaction) if judged.changes and judged.verdict is None else None
         return ended is not None and ended.outcome == "committed" and ended.defined
     return judged.defines
-
-
-def _validate(spec: ToolSpec, given: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return spec.validate(given)
-    except ValidationError as exc:
-        errors = exc.errors(include_url=False, include_input=False)
-    # A misspelt name also shows as one that is missing: the first says what to do.
-    error = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
-    name = ".".join(str(part) for part in error["loc"])[:128]
-    known = spec.argument_names
-    if error["type"] == "extra_forbidden":
-        near = did_you_mean(name, known)
-        raise ArgumentError(
-            f"{spec.name} has no argument {name!r}.",
-            hint=f"Did you mean {near}?" if near else f"It takes: {', '.join(known) or 'none'}.",
-        )
-    hint = f"It takes: {', '.join(known)}." if error["type"] == "missing" else None
-    raise ArgumentError(f"{spec.name}: {name}: {error['msg']}.", hint=hint)

@@ -13,15 +13,16 @@ the policy follow from that. It never enforces anything: `call.py` does.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from pgwarden.errors import ArgumentError, did_you_mean
 from pgwarden.results import Plan, Report, Result, Rows
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ Format = Literal["markdown", "json", "csv"]
 DocumentFormat = Literal["markdown", "json"]
 Confirm = Annotated[bool, Field(description="Only once the person has said yes.")]
 TransactionId = Annotated[str, Field(description="To run in it.")]
+_LONGEST_NAME = 128
+"""Characters of a caller's name of an argument that are repeated."""
 ConfirmName = Annotated[str, Field(description="The exact name, as the person gave it.")]
 
 
@@ -144,6 +147,33 @@ class ToolSpec:
         """
         model = self.arguments.model_validate(dict(given))
         return {name: getattr(model, f"{name}_") for name in self.argument_names}
+
+    def check(self, given: Mapping[str, Any], without: Collection[str] = ()) -> dict[str, Any]:
+        """Return all arguments as `validate` does, but for those that are not taken here.
+
+        Args:
+            given: The arguments.
+            without: Names of arguments that count as unknown.
+
+        Raises:
+            ArgumentError: One is not valid; says which, and what may have been meant.
+        """
+        known = [name for name in self.argument_names if name not in without]
+        unknown = next((name for name in given if name not in known), None)
+        if unknown is not None:
+            # A misspelt name also shows as one that is missing: this says what to do.
+            near = did_you_mean(unknown, known)
+            hint = f"Did you mean {near}?" if near else f"It takes: {', '.join(known) or 'none'}."
+            raise ArgumentError(f"{self.name} has no argument {unknown[:_LONGEST_NAME]!r}.", hint=hint)
+        try:
+            values = self.validate(given)
+        except ValidationError as exc:
+            error = exc.errors(include_url=False, include_input=False)[0]
+        else:
+            return {name: values[name] for name in known}
+        name = ".".join(str(part) for part in error["loc"])[:_LONGEST_NAME]
+        takes = f"It takes: {', '.join(known)}." if error["type"] == "missing" else None
+        raise ArgumentError(f"{self.name}: {name}: {error['msg']}.", hint=takes)
 
     @cached_property
     def input_schema(self) -> dict[str, Any]:

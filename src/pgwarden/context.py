@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pgwarden.knowledge import Insights, Knowledge
     from pgwarden.policy import Decision
     from pgwarden.policy.objects import Relation
+    from pgwarden.results import Bindable
     from pgwarden.settings import LimitSettings
     from pgwarden.toolsets import Toolsets
 
@@ -28,13 +29,14 @@ class Composed:
 
     Attributes:
         sql: Its text: the arguments' values are `$1`, `$2`, ... in it.
-        params: These values, as PostgreSQL's text; None for NULL.
+        params: These values, as PostgreSQL's text; None for NULL. One of several statements may have some that those
+            before it return.
         about: What the tool wants to find again when it runs the statement; never shown.
         spec: The tool whose call it stands for; None: the one that made it.
     """
 
     sql: str
-    params: tuple[str | None, ...] = ()
+    params: tuple[Bindable, ...] = ()
     about: Any = None
     spec: ToolSpec | None = None
 
@@ -69,8 +71,6 @@ class Context:
         insights: What was found in this session; None: nowhere.
         reading: Judges one more read that the tool composes while it runs, and returns the context to run it in;
             raises what the path of a call would. None where no call is made.
-        find: Returns a tool of the caller's by its name, for one that makes calls of others its steps; raises what a
-            call of it would.
         exports: Where files go; None: nowhere.
         progress: Tells the client how far the call is: a number that grows, and what it counts. At most a few a second.
     """
@@ -90,6 +90,5 @@ class Context:
     knowledge: Knowledge | None = None
     insights: Insights | None = None
     reading: Callable[[Composed], Awaitable[Context]] | None = None
-    find: Callable[[str], ToolSpec] | None = None
     exports: ExportFolder | None = None
     progress: Callable[[float, str], Awaitable[None]] = unreported

@@ -16,13 +16,16 @@ from pgwarden.format import dumps
 
 _ARGUMENTS = 32
 """Arguments of a call in its line at most; no tool has as many."""
-_STEPS = 50
 _CHARS = 4_000
 """Characters of one of them."""
 _NAME_CHARS = 128
 _OF_ROWS = frozenset({"rows", "values", "key", "filter"})
 """Arguments that hold values of rows: only their shape is described."""
+_OF_STEPS = ("tool", "table", "as", "expect_rows")
+"""What is kept of a step of a transaction; of the rest, the shape."""
 _SHAPE_DEPTH = 8
+_STEPS = 64
+"""Steps of a transaction that are described."""
 _MAY_HOLD_SECRET = re.compile(r"pass|secret|://", re.IGNORECASE)
 """What it does not match needs no closer look, for which the guard would have to be imported."""
 
@@ -99,8 +102,8 @@ class Record:
         if name == "params":
             return f"{len(value)} values" if isinstance(value, list) else "not a list"
         if name == "steps" and isinstance(value, list):
-            return [self._step(each) for each in value[:_STEPS]]
-        if name in _OF_ROWS:
+            value = [_step(each) for each in islice(value, _STEPS)]
+        elif name in _OF_ROWS:
             value = _shape(value)
             if isinstance(value, str):
                 return value
@@ -120,18 +123,13 @@ class Record:
             value = _without_secrets(value if isinstance(value, str) else dumps(value))
         return f"{value[:_CHARS]}…[{len(value)} characters]" if len(value) > _CHARS else value
 
-    def _step(self, given: Any) -> Any:
-        """Return a step of a transaction as a call of its own would be."""
-        if not isinstance(given, dict):
-            return "?"
-        found = {name: value for name, value in given.items() if name in ("tool", "as", "expect_rows")}
-        shown = {
-            name: _without_secrets(value if isinstance(value, str) else dumps(value)) for name, value in found.items()
-        }
-        arguments = given.get("arguments")
-        if not isinstance(arguments, dict):
-            return shown
-        return shown | {name: self._redacted(name, value) for name, value in islice(arguments.items(), _ARGUMENTS)}
+
+def _step(value: Any) -> Any:
+    """Return what a step of a transaction is, without its values."""
+    shape = _shape(value)
+    if not isinstance(shape, dict):
+        return shape
+    return shape | {name: value[name] for name in _OF_STEPS if isinstance(value.get(name), str | int)}
 
 
 def _shape(value: Any, depth: int = 0) -> Any:

@@ -14,6 +14,29 @@ Cell = str | None
 
 
 @dataclass(frozen=True, slots=True)
+class Later:
+    """A value that an earlier statement of the same transaction will have returned.
+
+    Attributes:
+        step: Which statement, from 0.
+        row: Which of its rows, from 0.
+        column: Which column.
+        text: As the caller wrote it.
+        nullable: Whether it may be NULL.
+    """
+
+    step: int
+    row: int
+    column: str
+    text: str
+    nullable: bool = True
+
+
+Bindable = Cell | Later
+"""A value of a parameter, as PostgreSQL's text, or where that will come from."""
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A column of a result. `type` is PostgreSQL's name of the type, as format_type() prints it."""
 

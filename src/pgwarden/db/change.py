@@ -92,6 +92,11 @@ class Done:
         return max(self.affected or 0, sum(each.total for each in self.touched))
 
 
+def rows_only(statement: str) -> bool:
+    """Tell whether a change is of rows alone, by its first word: nothing that the guard looks at is changed then."""
+    return " ".join(statement.split(None, 1)[:1]).upper() in ("INSERT", "UPDATE", "DELETE", "MERGE")
+
+
 def excess(total: int, limit: int | None, command: str, what: str = "statement") -> TooManyRowsError | None:
     """Return the error where more rows were affected than allowed, by a statement or a `what` of several."""
     if limit is None or total <= limit:

@@ -13,6 +13,8 @@ from typing import Final, Literal
 
 from psycopg import sql
 
+from pgwarden.results import Bindable, Later
+
 Fragment = sql.Composable
 Table = tuple[str, str]
 """Schema and name, as they are."""
@@ -45,11 +47,18 @@ class Order:
 class Value:
     """A value to store: PostgreSQL's text of it, None for NULL."""
 
-    text: str | None
+    text: Bindable
 
 
-Slot = Value | Literal["default", "now", "null", "next"]
-"""What a column is given: a value, its default, the time of the transaction, NULL, or one more than it has."""
+@dataclass(frozen=True, slots=True)
+class More:
+    """A number to add to what a column has."""
+
+    text: str
+
+
+Slot = Value | More | Literal["default", "now", "null", "next"]
+"""What a column is given: a value, more, its default, the time of the transaction, NULL, or one more than it has."""
 
 
 class Draft:
@@ -57,18 +66,18 @@ class Draft:
 
     def __init__(self) -> None:
         """Start without any."""
-        self.values: list[str | None] = []
+        self.values: list[Bindable] = []
 
-    def test(self, column: str, operator: str, value: str) -> Fragment:
+    def test(self, column: str, operator: str, value: str | Later) -> Fragment:
         """Return the comparison of a column with a value; `operator` is a key of OPERATORS."""
         return _join(" ", sql.Identifier(column), OPERATORS[operator], self._value(value))
 
-    def among(self, column: str, values: Sequence[str]) -> Fragment:
+    def among(self, column: str, values: Sequence[str | Later]) -> Fragment:
         """Return whether a column has one of some values, of which there is at least one."""
         listed = sql.SQL(", ").join([self._value(value) for value in values])
         return _join("", sql.Identifier(column), sql.SQL(" IN ("), listed, sql.SQL(")"))
 
-    def between(self, column: str, low: str, high: str) -> Fragment:
+    def between(self, column: str, low: str | Later, high: str | Later) -> Fragment:
         """Return whether a column has a value from `low` to `high`."""
         parts = (sql.Identifier(column), sql.SQL("BETWEEN"), self._value(low), sql.SQL("AND"), self._value(high))
         return _brackets(_join(" ", *parts))
@@ -159,13 +168,15 @@ class Draft:
         head = (sql.SQL("DELETE FROM"), sql.Identifier(*table))
         return _text(_join(" ", *head, _where(where), _returning(returning)))
 
-    def _value(self, text: str | None) -> Fragment:
+    def _value(self, text: Bindable) -> Fragment:
         self.values.append(text)
         return sql.SQL(f"${len(self.values)}")
 
     def _slot(self, column: str, slot: Slot) -> Fragment:
         if isinstance(slot, Value):
             return self._value(slot.text)
+        if isinstance(slot, More):
+            return _join("", sql.Identifier(column), sql.SQL(" + "), self._value(slot.text))
         if slot == "next":
             return _join("", sql.Identifier(column), sql.SQL(" + 1"))
         return sql.SQL({"default": "DEFAULT", "now": "CURRENT_TIMESTAMP", "null": "NULL"}[slot])

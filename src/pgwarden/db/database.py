@@ -16,12 +16,11 @@ import anyio
 from pgwarden.db import planning, roles
 from pgwarden.db.blocks import Blocks, Parameters
 from pgwarden.db.catalog import CatalogCache
-from pgwarden.db.change import Change, Done, Fate
+from pgwarden.db.change import Change, Done, Fate, rows_only
 from pgwarden.db.cursor import Collector, Keeper
 from pgwarden.db.export import Exporter, Order, Progress
 from pgwarden.db.hiding import veils
 from pgwarden.db.objects import Bound, ObjectCache
-from pgwarden.db.outcome import rows_only
 from pgwarden.db.pool import Pool
 from pgwarden.db.read import Reader, Request
 from pgwarden.db.recent import Recent
@@ -33,7 +32,6 @@ from pgwarden.db.watchdog import Watchdog
 from pgwarden.db.write import Isolation, Manner, Writer
 from pgwarden.errors import DatabaseError, PolicyError, QueryError
 from pgwarden.guard.catalog import Catalog
-from pgwarden.guard.parsed import Name
 from pgwarden.policy.objects import ObjectRules, hides_database
 from pgwarden.policy.scopes import UNLIMITED, Scopes
 from pgwarden.results import Cell, Column, Rows, Written
@@ -452,16 +450,6 @@ class Database:
                 )
             self._database_checked = True
         return await self._objects.get(self._fetch)
-
-    async def masked_columns(self, schema: str, name: str) -> frozenset[str]:
-        """Return the columns of a relation of which anything but the value itself is shown.
-
-        Raises:
-            DatabaseError, PolicyError: as `bound`.
-        """
-        bound = await self.bound()
-        shield = bound.shields.relations.get(Name(schema, name)) if bound else None
-        return frozenset(shield.masked) if shield else frozenset()
 
     @property
     def transactions(self) -> Transactions:

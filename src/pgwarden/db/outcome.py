@@ -53,11 +53,6 @@ class Ended:
     defined: bool = False
 
 
-def rows_only(statement: str) -> bool:
-    """Tell whether a change is of rows alone, by its first word: nothing that the guard looks at is changed then."""
-    return " ".join(statement.split(None, 1)[:1]).upper() in ("INSERT", "UPDATE", "DELETE", "MERGE")
-
-
 def gone(ended: Ended) -> TransactionError:
     """Return the error for a transaction that has ended."""
     said = {

@@ -176,8 +176,8 @@ class Session:
         """
         return await self.read(Request(block, params, timeout_s, block=True))
 
-    async def run(self, steps: Sequence[Step], timeout_s: float) -> None:
-        """Run statements of ours in the transaction: savepoints, constraints.
+    async def run(self, steps: Sequence[Step], timeout_s: float) -> Answers:
+        """Run statements of ours in the transaction: savepoints, constraints. Returns their answers, the last ones.
 
         Raises:
             QueryError: The server refused one; the transaction is as good as lost, unless it goes back to a savepoint.
@@ -190,15 +190,21 @@ class Session:
         if answers.error is not None:
             timed_out = time.monotonic() - started >= timeout_s * 0.95
             raise errors.query_error(answers.error, length=0, timed_out=timed_out, scrub=self._scrub, writing=True)
+        return answers
 
     async def check_constraints(self, timeout_s: float) -> None:
-        """Check what was deferred.
+        """Check what was deferred; what deferred triggers change counts in `affected`.
 
         Raises:
             QueryError: A constraint is violated.
             BrokenError: The connection broke.
         """
-        await self.run((_CHECK_CONSTRAINTS,), timeout_s)
+        counting = Step(self._blocks.pick("write_effects", self.link.version).text.encode())
+        answers = await self.run((_CHECK_CONSTRAINTS, counting), timeout_s)
+        if self._counts is not None:
+            counts = effects(answers.results[-1])
+            self.affected += sum(each.total for each in difference(self._counts, counts))
+            self._counts = counts
 
     async def recover(self, timeout_s: float) -> None:
         """Go back to before a statement that failed, so that its locks are not kept.

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pgwarden.db.change import Change, Done
+from pgwarden.db.change import Change, Done, rows_only
 from pgwarden.db.read import Request
 from pgwarden.db.session import Session
+from pgwarden.errors import InternalError
 from pgwarden.results import Cell
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Returned:
 
 
 class Statements:
-    """Runs statements that the guard has let through, one after the other, in one transaction."""
+    """Runs what the guard has let through, one after the other, in one transaction."""
 
     def __init__(self, session: Session) -> None:
         """Take the transaction."""
@@ -47,9 +48,15 @@ class Statements:
         Raises:
             QueryError: The server refused it.
             ArgumentError: A value cannot be sent.
+            InternalError: It is no change of rows.
         """
+        if not rows_only(statement):
+            # One that ended the transaction would keep what ran before it.
+            raise InternalError
         change = Change(statement, params, limit, max_bytes, timeout_s, None, masking=masking)
-        return self._returned(await self._session.change(change))
+        done = await self._session.change(change)
+        self.done.append(done)
+        return Returned(tuple(done.rows.names), tuple(done.rows.rows), done.affected or 0)
 
     async def read(
         self,
@@ -61,15 +68,14 @@ class Statements:
         timeout_s: float,
         masking: Masking | None = None,
     ) -> Returned:
-        """Run a SELECT: it sees what was changed before it; arguments as of `Database.read`.
+        """Run a SELECT, which sees what the transaction has changed; arguments as of `Database.read`.
 
         Raises:
             QueryError: The server refused it.
             ArgumentError: A value cannot be sent.
         """
         request = Request(statement, params, timeout_s, wrap=True, limit=limit, max_bytes=max_bytes, masking=masking)
-        return self._returned(Done(await self._session.read(request)))
-
-    def _returned(self, done: Done) -> Returned:
-        self.done.append(done)
-        return Returned(tuple(done.rows.names), tuple(done.rows.rows), done.affected or 0)
+        rows = await self._session.read(request)
+        rows.tag = f"SELECT {len(rows.rows)}"
+        self.done.append(Done(rows))
+        return Returned(tuple(rows.names), tuple(rows.rows), len(rows.rows))

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pgwarden.db import errors, guc
-from pgwarden.db.change import Change, Done, Fate, excess
+from pgwarden.db.change import Change, Done, Fate, excess, rows_only
 from pgwarden.db.cursor import Collector, dump
 from pgwarden.db.link import BrokenError, Step
-from pgwarden.db.outcome import Ended, Manner, Outcome, Ran, gone, not_inside, rows_only
+from pgwarden.db.outcome import Ended, Manner, Outcome, Ran, gone, not_inside
 from pgwarden.db.read import Request
 from pgwarden.db.session import Session
 from pgwarden.db.write import to_the_end

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from pgwarden.context import Context
 from pgwarden.errors import QueryError
-from pgwarden.results import Plan
+from pgwarden.results import Later, Plan
 from pgwarden.tools import _impact_text, _sql
 
 BUDGET_S = 2.0
@@ -49,17 +49,14 @@ T = TypeVar("T")
 Facts = dict[str, Any]
 
 
-async def plan(
-    ctx: Context, sql: str, params: Sequence[Any] | None, *, known: bool = True, budget_s: float = BUDGET_S
-) -> Plan:
+async def plan(ctx: Context, sql: str, params: Sequence[Any] | None, *, ends: float | None = None) -> Plan:
     """Return what the call's statement would do.
 
     Args:
         ctx: The call, with an accepted verdict.
         sql: What the caller wrote.
-        params: Values of its parameters.
-        known: Whether these are known; if not, rows are estimated for any.
-        budget_s: Seconds that it may take.
+        params: Values of its parameters; where some are still to come nothing is counted.
+        ends: When it has to be known, by time.monotonic(); None: BUDGET_S from now.
 
     Raises:
         ArgumentError: There is no statement, or its parameters do not fit.
@@ -69,10 +66,12 @@ async def plan(
     verdict = ctx.verdict
     if verdict is None:
         raise _sql.no_statement()
-    values = _sql.bound(params, verdict.parameters) if known else None
+    later = any(isinstance(each, Later) for each in params or ())
+    values = None if later else _sql.bound(params, verdict.parameters)
     if verdict.change is None:
         return Plan(f"{verdict.command} changes nothing.", {"command": verdict.command, "tier": verdict.tier})
-    facts = await _Survey(ctx, sql, values, budget_s).facts()
+    budget = _Budget() if ends is None else _Budget(ends)
+    facts = await _Survey(ctx, sql, values, budget).facts()
     return Plan(_impact_text.render(facts), facts)
 
 
@@ -80,7 +79,7 @@ async def plan(
 class _Budget:
     """The time that is left, and what could not be found out in it."""
 
-    ends: float
+    ends: float = field(default_factory=lambda: time.monotonic() + BUDGET_S)
     unknown: list[str] = field(default_factory=list)
 
     async def ask(self, what: str, work: Callable[[float], Awaitable[T]]) -> T | None:
@@ -117,14 +116,14 @@ class _Object:
 class _Survey:
     """Finds out the facts of one change: from the catalog first, and in the time that is left by counting rows."""
 
-    def __init__(self, ctx: Context, sql: str, values: Sequence[str | None] | None, budget_s: float) -> None:
+    def __init__(self, ctx: Context, sql: str, values: Sequence[str | None] | None, budget: _Budget) -> None:
         assert ctx.verdict is not None
         assert ctx.verdict.change is not None
         self._ctx, self._sql, self._values = ctx, sql, values
         self._verdict, self._change = ctx.verdict, ctx.verdict.change
         self._rows = _sql.has_plan(ctx)
         self._operations = self._done()
-        self._budget = _Budget(time.monotonic() + budget_s)
+        self._budget = budget
 
     async def facts(self) -> Facts:
         """Return everything that is known, without what is empty.
@@ -202,8 +201,10 @@ class _Survey:
         facts: Facts = {"limit": limit}
         if self._change.inserted is not None:
             return facts | {"inserted": self._change.inserted} | _beyond(self._change.inserted, limit)
+        if self._values is None:
+            self._budget.unknown.append("the number of rows that match: it depends on earlier steps")
         matching = self._countable()
-        exact = await self._counted(matching, "the number of rows that match", self._values) if matching else None
+        exact = await self._counted(matching, "the number of rows that match") if matching else None
         if exact is not None:
             return facts | {"matching": exact} | _beyond(exact, limit)
         return facts | ({"estimated": estimate} if estimate is not None else {})
@@ -281,14 +282,15 @@ class _Survey:
             # Every name was quoted by the server, and the rest is the guard's.
             matched = f"SELECT {others} FROM {matching.removeprefix(_MATCHING)}"  # noqa: S608
             statement = f"SELECT count(*) FROM {key['table']} WHERE ({columns}) IN ({matched})"  # noqa: S608
-            key["referring"] = await self._counted(statement, "", self._values)
+            key["referring"] = await self._counted(statement, "")
 
     def _countable(self) -> str:
         """Return the statement that counts the rows that match; the guard leaves none where masks would be in it."""
-        return self._change.matching if self._values is not None else ""
+        return "" if self._values is None else self._change.matching
 
-    async def _counted(self, statement: str, what: str, values: Sequence[str | None] | None) -> int | None:
-        return await self._budget.ask(what, lambda seconds: self._count(statement, seconds, values or ()))
+    async def _counted(self, statement: str, what: str, values: Sequence[str | None] | None = None) -> int | None:
+        given = (self._values or ()) if values is None else values
+        return await self._budget.ask(what, lambda seconds: self._count(statement, seconds, given))
 
     async def _dependents(self, relations: Iterable[Facts], objects: Iterable[Facts]) -> Facts | None:
         """Return what depends on that which is dropped."""

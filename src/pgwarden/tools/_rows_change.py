@@ -59,14 +59,15 @@ def updated(table: Table, values: Mapping[str, Any]) -> dict[str, Slot]:
     Raises:
         ArgumentError: A value does not fit.
     """
-    from pgwarden.db.compose import Value
+    from pgwarden.db.compose import More, Value
 
     table.check_can("UPDATE")
     slots: dict[str, Slot] = {}
     for name, value in values.items():
         column = table.column(name)
         _check_given(table, column)
-        slots[name] = Value(_rows_values.stored(column, value))
+        more = _rows_values.added(column, value)
+        slots[name] = Value(_rows_values.stored(column, value)) if more is None else More(more)
     return slots
 
 
@@ -90,7 +91,7 @@ def version(table: Table, column: str, expected: str) -> str:
         ArgumentError: It is none.
     """
     if column != XMIN:
-        return _rows_values.compared(table.column(column), expected)
+        return _rows_values.known(table.column(column), expected)
     if not (expected.isascii() and expected.isdigit() and int(expected) < 2**32):
         raise ArgumentError("expected_version is no xmin.", hint='read_rows shows it: columns=[..., "xmin"].')
     return expected
@@ -129,7 +130,7 @@ async def conflict(ctx: Context, given: dict[str, Any], version_name: str) -> Qu
     Raises:
         WardenError: The rows cannot be read.
     """
-    table = _rows_run.about(ctx).table
+    table: Table = _rows_run.statement(ctx).about
     names = list(dict.fromkeys([*table.readable, version_column(table, version_name)]))
     # Of a table with masked columns the version cannot be read.
     for shown in (names, table.readable):
@@ -165,7 +166,7 @@ async def _current(ctx: Context, table: Table, names: Sequence[str], given: dict
     draft = _rows_run.draft()
     where = _rows_filter.compile_into(draft, condition)
     text = draft.select(table.ref, names, where, [])
-    return await _rows_run.read(await ctx.reading(_rows_run.composed(draft, text, table, names)), primary=True)
+    return await _rows_run.read(await ctx.reading(_rows_run.composed(draft, text, table)), primary=True)
 
 
 def _check_given(table: Table, column: Column) -> None:

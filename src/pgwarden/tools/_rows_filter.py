@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from pgwarden.errors import ArgumentError, did_you_mean
+from pgwarden.results import Later
 from pgwarden.tools import _rows_values
-from pgwarden.tools._rows_reference import Reference
+from pgwarden.tools._rows_later import Reference
 from pgwarden.tools._rows_table import Column, Table
 
 if TYPE_CHECKING:
@@ -42,17 +43,15 @@ _ALIASES = {"!=": "<>", "==": "=", "eq": "=", "ne": "<>", "lt": "<", "lte": "<="
 _PATTERNS = ("like", "ilike")
 _CONNECTIVES = ("and", "or", "not")
 _RANGES = ("R",)
-_OF_REFERENCES = ("=", "in", "<", "<=", ">")
-"""Operators that keep some row out whatever value a reference turns out to have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """A column compared with values, as PostgreSQL's text. `holds` is what is_null asks for."""
+    """A column compared with values: PostgreSQL's text, or still to come. `holds` is what is_null asks for."""
 
     column: Column
     operator: str
-    values: tuple[str, ...] = ()
+    values: tuple[str | Later, ...] = ()
     holds: bool = True
 
 
@@ -115,7 +114,7 @@ def compile_into(draft: Draft, condition: Condition) -> Fragment:
     if condition.operator == "in":
         return draft.among(name, values)
     if condition.operator == "between":
-        return draft.between(name, *values)
+        return draft.between(name, values[0], values[1])
     return draft.test(name, condition.operator, values[0])
 
 
@@ -157,22 +156,24 @@ def _keeps(condition: Condition, *, negated: bool) -> bool:
 
 
 def _is_vacuous(test: Test, *, negated: bool) -> bool:
+    """Tell whether a comparison may hold for every row; one with a value that is still to come may hold with any."""
+    first = test.values[0] if test.values else ""
     if test.operator == "is_null":
         # In a column that refuses NULL none is.
         return test.holds is negated
     if test.column.base == "bool" and not test.column.is_array:
-        return test.operator not in ("=", "<>", "in") or len({_truth(value) for value in test.values}) > 1
+        return test.operator not in ("=", "<>", "in") or len({*map(_truth, test.values)}) > 1
     if negated:
         return test.operator == "between"
     if test.operator in _PATTERNS:
-        return not any(char.isalnum() for char in test.values[0])
+        return not any(char.isalnum() for char in str(first))
     if test.operator == "contains":
-        return test.values[0].strip() in ("{}", "[]", '""', "empty")
-    return test.operator in (">=", "<>") and test.values[0] in ("", "{}")
+        return str(first).strip() in ("{}", "[]", '""', "empty")
+    return test.operator in (">=", "<>") and (isinstance(first, Later) or first in ("", "{}"))
 
 
-def _truth(text: str) -> bool:
-    return text.lower() in ("t", "true", "y", "yes", "on", "1")
+def _truth(value: str | Later) -> bool | Later:
+    return value if isinstance(value, Later) else value.lower() in ("t", "true", "y", "yes", "on", "1")
 
 
 def _object(table: Table, given: Any, depth: int) -> Condition:
@@ -221,7 +222,7 @@ def _test(column: Column, given: str, value: Any) -> Condition:
     return Test(column, operator, (_value(column, operator, value),))
 
 
-def _several(column: Column, operator: str, given: Any) -> tuple[str, ...]:
+def _several(column: Column, operator: str, given: Any) -> tuple[str | Later, ...]:
     most = 2 if operator == "between" else MOST_VALUES
     least = 2 if operator == "between" else 1
     if not isinstance(given, list) or not least <= len(given) <= most:
@@ -230,16 +231,16 @@ def _several(column: Column, operator: str, given: Any) -> tuple[str, ...]:
     return tuple(_value(column, operator, each) for each in given)
 
 
-def _value(column: Column, operator: str, value: Any) -> str:
+def _value(column: Column, operator: str, value: Any) -> str | Later:
     if value is None:
         raise _wrong(f"nothing is {operator} null", f'{{"{column.name}": {{"is_null": true}}}} asks for NULL.')
-    if isinstance(value, Reference) and operator not in _OF_REFERENCES:
-        raise _wrong(f"{operator} takes no reference", f"These do: {' '.join(_OF_REFERENCES)}.")
     if operator in _PATTERNS:
         if column.category != "S" or not isinstance(value, str):
             raise _wrong(f"{operator} compares text with a string, and {column.name} is {column.type}")
         return value
     if operator in ("contains", "overlaps"):
+        if isinstance(value, Reference):
+            raise _wrong(f"{operator} takes no reference")
         document = operator == "contains" and column.base == "jsonb"
         if not (column.is_array or document or column.category in _RANGES):
             raise _wrong(f"{operator} compares arrays and ranges, and {column.name} is {column.type}")

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from pgwarden.context import Composed, Context
 from pgwarden.errors import InternalError, NotFoundError, QueryError
-from pgwarden.results import Ack, Plan, Rows, Touched, Written
-from pgwarden.tools import _impact, _sql
+from pgwarden.results import Ack, Plan, Rows, Written
+from pgwarden.tools import _impact, _sql, _written
 from pgwarden.tools._rows_table import Table
 
 if TYPE_CHECKING:
     from pgwarden.db.compose import Draft
-
-DRY_RUN_NOTE = "dry run: rolled back, nothing was changed"
 
 TableName = Annotated[str, Field(description="schema.table")]
 Columns = Annotated[list[str] | None, Field(description="To return; default all, [] none.")]
@@ -32,36 +27,9 @@ def draft() -> Draft:
     return Draft()
 
 
-@dataclass(frozen=True, slots=True)
-class About:
-    """What a composed statement is about.
-
-    Attributes:
-        table: What its rows are of.
-        returns: The columns that it returns.
-        tail: How many more it returns, behind these, by which the next page is found.
-    """
-
-    table: Table
-    returns: tuple[str, ...]
-    tail: int = 0
-
-
-def composed(made: Draft, text: str, table: Table, returns: Sequence[str], tail: int = 0) -> Composed:
-    """Return a finished statement of a table, which returns columns of it."""
-    return Composed(text, tuple(made.values), About(table, tuple(returns), tail))
-
-
-def about(ctx: Context) -> About:
-    """Return what the call's statement is about.
-
-    Raises:
-        InternalError: There is none.
-    """
-    found = statement(ctx).about
-    if not isinstance(found, About):
-        raise InternalError
-    return found
+def composed(made: Draft, text: str, table: Table) -> Composed:
+    """Return a finished statement of a table."""
+    return Composed(text, tuple(made.values), table)
 
 
 def statement(ctx: Context) -> Composed:
@@ -128,29 +96,19 @@ async def change(ctx: Context, *, dry_run: bool) -> Written:
     return written
 
 
+async def changed(ctx: Context, *, dry_run: bool) -> Rows | Ack:
+    """Run the call's statement as a change, and return what was done.
+
+    Raises:
+        DatabaseError: as `change`.
+    """
+    return answer(ctx, await change(ctx, dry_run=dry_run))
+
+
 def answer(ctx: Context, written: Written) -> Rows | Ack:
     """Return what was done: the stored rows, or else the command's tag."""
-    spoken = said(ctx, written)
-    notes = (DRY_RUN_NOTE,) if written.rolled_back else ()
-    if written.rows is not None:
-        rows = written.rows
-        rows.notes = (written.tag, *rows.notes, *notes)
-        rows.affected, rows.said = written.affected, spoken
-        return rows
-    data: dict[str, Any] = {"command": written.tag, "affected": written.affected, "rolled_back": written.rolled_back}
-    if spoken or notes:
-        data["notes"] = [*spoken, *notes]
-    return Ack("\n".join((written.tag, *notes)), data, written.affected, spoken)
-
-
-def said(ctx: Context, written: Written) -> tuple[str, ...]:
-    """Return what is to be said in words of the database's: notices, and tables that were changed too."""
-    return tuple(_said(ctx, written))
-
-
-def quoted(text: str) -> str:
-    """Return a text in quotes that nothing in it can leave."""
-    return json.dumps(text, ensure_ascii=False)
+    notes = (_written.DRY_RUN_NOTE,) if written.rolled_back else ()
+    return _written.answer(written, _written.said(ctx, statement(ctx).sql, written), notes)
 
 
 async def explained(ctx: Context, exc: QueryError) -> QueryError:
@@ -170,7 +128,7 @@ async def explained(ctx: Context, exc: QueryError) -> QueryError:
         return exc
     exc.details |= {name: value for name, value in found.items() if value}
     where = f"{names['schema']}.{names['table']}"
-    exc.hint = f"{names['constraint']} of {where}: {found['definition']}. {_advice(exc, about(ctx).table)}".rstrip()
+    exc.hint = f"{names['constraint']} of {where}: {found['definition']}. {_advice(exc, made.about)}".rstrip()
     return exc
 
 
@@ -183,8 +141,8 @@ _ADVICE = {
 }
 
 
-def _advice(exc: QueryError, table: Table) -> str:
-    if exc.error_code != "foreign_key_violation":
+def _advice(exc: QueryError, table: Any) -> str:
+    if exc.error_code != "foreign_key_violation" or not isinstance(table, Table):
         return _ADVICE[exc.error_code]
     own = exc.details.get("columns", ())
     if (exc.details["schema"], exc.details["table"]) == table.ref and "is still referenced" not in str(exc.details):
@@ -196,29 +154,6 @@ def _unlocated(exc: QueryError) -> QueryError:
     """Return an error without the place in a text that the caller did not write."""
     exc.details.pop("position", None)
     return exc
-
-
-def _said(ctx: Context, written: Written) -> Iterator[str]:
-    made, verdict = statement(ctx), ctx.verdict
-    assert verdict is not None
-    shown = [notice for notice in written.notices if not _sql.names_hidden(ctx, notice, made.sql)]
-    yield from shown
-    if len(shown) < len(written.notices):
-        yield "the server said more, about what is not shown"
-    own = {(use.relation.schema, use.relation.name) for use in verdict.uses if use.operation != "SELECT"}
-    others = [each for each in written.touched if (each.schema, each.name) not in own]
-    if others:
-        yield f"rows changed in other tables: {', '.join(_touched(ctx, others))}"
-
-
-def _touched(ctx: Context, tables: list[Touched]) -> Iterator[str]:
-    """Yield how many rows of each table were changed; those of hidden ones together."""
-    hidden = sum(each.total for each in tables if (each.schema, each.name) in ctx.hidden)
-    for each in tables:
-        if (each.schema, each.name) not in ctx.hidden:
-            yield f"{each.schema}.{each.name} ({each.total:,})"
-    if hidden:
-        yield f"tables that are not shown ({hidden:,})"
 
 
 def returned(table: Table, columns: list[str] | None) -> list[str]:

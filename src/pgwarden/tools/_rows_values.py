@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pgwarden.errors import ArgumentError, did_you_mean
-from pgwarden.tools._rows_reference import Reference
+from pgwarden.results import Bindable, Later
+from pgwarden.tools._rows_later import Reference
 from pgwarden.tools._rows_table import Column
 
 _INTEGERS = {"int2": 2**15, "int4": 2**31, "int8": 2**63}
@@ -27,7 +28,7 @@ _DEPTH = 6
 """Dimensions of an array that PostgreSQL has at most."""
 
 
-def stored(column: Column, value: Any) -> str | None:
+def stored(column: Column, value: Any) -> Bindable:
     """Return the text of a value that a column is to hold; None for NULL.
 
     Raises:
@@ -37,22 +38,29 @@ def stored(column: Column, value: Any) -> str | None:
         if column.not_null:
             raise ArgumentError(f"{column.name} is NOT NULL.", code="not_null_violation", hint="Give a value.")
         return None
-    text = compared(column, value)
     if isinstance(value, Reference):
-        return text
+        return value.into(column, nullable=not column.not_null)
+    text = known(column, value)
     if column.length is not None and not column.is_array and len(text.rstrip(" ")) > column.length:
         raise _invalid(column, f"{len(text)} characters are more than {column.length}", "Shorten the value.")
     return text
 
 
-def compared(column: Column, value: Any) -> str:
-    """Return the text of a value, not null, that a column is compared with.
+def compared(column: Column, value: Any) -> str | Later:
+    """Return the text of a value, not null, that a column is compared with, or where that will come from.
 
     Raises:
         ArgumentError: It is not of the column's type.
     """
-    if isinstance(value, Reference):
-        return value.of(column)
+    return value.into(column, nullable=False) if isinstance(value, Reference) else known(column, value)
+
+
+def known(column: Column, value: Any) -> str:
+    """Return the text of a value, not null, of a column's type.
+
+    Raises:
+        ArgumentError: It is not of the column's type.
+    """
     text = _array(column, value, 0) if column.is_array else _single(column, value)
     if "\0" in text:
         raise _invalid(column, "no value has the character NUL")
@@ -142,6 +150,18 @@ def _uuid(column: Column, value: Any) -> str:
         return str(uuid.UUID(value if isinstance(value, str) else ""))
     except ValueError:
         raise _invalid(column, "it is no UUID") from None
+
+
+def added(column: Column, value: Any) -> str | None:
+    """Return the text of the number that {"$add": number} adds to a column; None where nothing is added.
+
+    Raises:
+        ArgumentError: It is no number.
+    """
+    numeric = not column.is_array and (column.base in _INTEGERS or column.base in _NUMBERS)
+    if not numeric or not isinstance(value, dict) or [*value] != ["$add"]:
+        return None
+    return _single(column, value["$add"])
 
 
 _CHECKS: Mapping[str, Callable[[Column, Any], str]] = {

@@ -51,7 +51,7 @@ def bound(params: Sequence[Any] | None, expected: int) -> tuple[str | None, ...]
     return tuple(_literal(value) for value in values)
 
 
-async def read(ctx: Context, sql: str, values: Sequence[str | None], *, offset: int = 0, primary: bool = False) -> Rows:
+async def read(ctx: Context, sql: str, values: Sequence[object], *, offset: int = 0, primary: bool = False) -> Rows:
     """Run the call's statement as a read, under the call's caps.
 
     Args:

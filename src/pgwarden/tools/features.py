@@ -139,10 +139,13 @@ def _value(column: Column, value: Any, at: int) -> str:
     if value is None:
         raise ArgumentError(f"keys[{at}]: {column.name} is null.", code="null_key", hint="No entity has a NULL key.")
     try:
-        return _rows_values.compared(column, value)
+        text = _rows_values.compared(column, value)
     except ArgumentError as exc:
         exc.message, exc.details = f"keys[{at}]: {exc.message}", {**exc.details, "key": at}
         raise
+    # Only steps of transactions can refer to what is still to come.
+    assert isinstance(text, str)
+    return text
 
 
 def _wanted(table: Table, columns: Sequence[str] | None) -> list[str]:

@@ -5,6 +5,7 @@ Each composes one statement, which is judged, agreed to and recorded like any ot
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -12,8 +13,16 @@ from pydantic import Field
 from pgwarden.catalogue import SqlUse, Tier, tool
 from pgwarden.context import Composed, Context
 from pgwarden.errors import ArgumentError, NotFoundError
-from pgwarden.results import Ack, Plan, Report, Rows
-from pgwarden.tools import _rows_change, _rows_filter, _rows_run, _rows_steps, _rows_table
+from pgwarden.results import Ack, Report, Rows
+from pgwarden.tools import (
+    _rows_change,
+    _rows_filter,
+    _rows_read,
+    _rows_run,
+    _rows_steps,
+    _rows_table,
+    _rows_transaction,
+)
 from pgwarden.tools._rows_change import ARCHIVED_AT
 
 if TYPE_CHECKING:
@@ -36,8 +45,8 @@ async def compose_insert(
     target = await _rows_table.load(ctx, table)
     names, slots = _rows_change.inserted(target, rows, ctx.limits.max_affected_rows)
     draft = _rows_run.draft()
-    returning = _rows_run.returned(target, columns)
-    return _rows_run.composed(draft, draft.insert(target.ref, names, slots, returning), target, returning)
+    text = draft.insert(target.ref, names, slots, _rows_run.returned(target, columns))
+    return _rows_run.composed(draft, text, target)
 
 
 @tool(tier=Tier.CONFIRM, scope=SCOPE, sql=SqlUse.WRITE, plan=_rows_run.plan, compose=compose_insert)
@@ -49,7 +58,7 @@ async def insert_rows(
     dry_run: _rows_run.DryRun = False,
 ) -> Rows | Ack:
     """Insert rows, all or none; returns them as stored."""
-    return _rows_run.answer(ctx, await _rows_run.change(ctx, dry_run=dry_run))
+    return await _rows_run.changed(ctx, dry_run=dry_run)
 
 
 async def compose_upsert(
@@ -76,7 +85,7 @@ async def compose_upsert(
     replaced = [name for name in names if name not in met]
     returning = _rows_run.returned(target, columns)
     text = draft.insert(target.ref, names, slots, returning, conflict=met, replaced=replaced)
-    return _rows_run.composed(draft, text, target, returning)
+    return _rows_run.composed(draft, text, target)
 
 
 @tool(tier=Tier.CONFIRM, scope=SCOPE, sql=SqlUse.WRITE, plan=_rows_run.plan, compose=compose_upsert)
@@ -89,7 +98,7 @@ async def upsert_rows(
     dry_run: _rows_run.DryRun = False,
 ) -> Rows | Ack:
     """Insert rows; where one with the same key exists, set the given columns of it."""
-    return _rows_run.answer(ctx, await _rows_run.change(ctx, dry_run=dry_run))
+    return await _rows_run.changed(ctx, dry_run=dry_run)
 
 
 async def compose_update(
@@ -121,8 +130,8 @@ async def compose_update(
     elif version_column:
         raise ArgumentError("version_column is for expected_version, which is not given.")
     # Values of the condition came first, so that it can be read again by the same numbers.
-    returning = _rows_run.returned(target, columns)
-    return _rows_run.composed(draft, draft.update(target.ref, slots, where, returning), target, returning)
+    text = draft.update(target.ref, slots, where, _rows_run.returned(target, columns))
+    return _rows_run.composed(draft, text, target)
 
 
 @tool(tier=Tier.CONFIRM, scope=SCOPE, sql=SqlUse.WRITE, plan=_rows_run.plan, compose=compose_update)
@@ -143,22 +152,40 @@ async def update_rows(
     return _rows_run.answer(ctx, written)
 
 
-async def compose_archive(
+async def compose_archived(
     ctx: Context,
     table: str,
     filter: dict[str, Any],
     columns: list[str] | None = None,
     dry_run: bool = False,
+    *,
+    archive: bool,
 ) -> Composed:
-    """Return the UPDATE of a call of archive_rows.
+    """Return the UPDATE of a call of archive_rows, or of restore_rows.
 
     Raises:
         ArgumentError: as compose_update; or the table cannot be archived.
     """
-    return await _archived(ctx, table, filter, columns, archive=True)
+    target = await _rows_table.load(ctx, table)
+    target.check_can("UPDATE")
+    if ARCHIVED_AT not in target.columns:
+        raise NotFoundError(
+            f"{target} has no column {ARCHIVED_AT}.",
+            code="not_archivable",
+            hint=f"It needs {ARCHIVED_AT} timestamptz, NULL in rows that are not archived.",
+        )
+    condition = _rows_filter.check_real(_rows_filter.parse(target, filter))
+    draft = _rows_run.draft()
+    where = draft.every([_rows_filter.compile_into(draft, condition), draft.null(ARCHIVED_AT, holds=archive)])
+    slots: dict[str, Slot] = {ARCHIVED_AT: "now" if archive else "null"}
+    text = draft.update(target.ref, slots, where, _rows_run.returned(target, columns))
+    return _rows_run.composed(draft, text, target)
 
 
-@tool(tier=Tier.CONFIRM, scope=SCOPE, sql=SqlUse.WRITE, plan=_rows_run.plan, compose=compose_archive)
+_ARCHIVES, _RESTORES = partial(compose_archived, archive=True), partial(compose_archived, archive=False)
+
+
+@tool(tier=Tier.CONFIRM, scope=SCOPE, sql=SqlUse.WRITE, plan=_rows_run.plan, compose=_ARCHIVES)
 async def archive_rows(
     ctx: Context,
     table: _rows_run.TableName,
@@ -167,25 +194,10 @@ async def archive_rows(
     dry_run: _rows_run.DryRun = False,
 ) -> Rows | Ack:
     """Set archived_at of the rows that match and are not archived; restore_rows undoes it."""
-    return _rows_run.answer(ctx, await _rows_run.change(ctx, dry_run=dry_run))
+    return await _rows_run.changed(ctx, dry_run=dry_run)
 
 
-async def compose_restore(
-    ctx: Context,
-    table: str,
-    filter: dict[str, Any],
-    columns: list[str] | None = None,
-    dry_run: bool = False,
-) -> Composed:
-    """Return the UPDATE of a call of restore_rows.
-
-    Raises:
-        ArgumentError: as compose_archive.
-    """
-    return await _archived(ctx, table, filter, columns, archive=False)
-
-
-@tool(tier=Tier.CONFIRM, scope=SCOPE, sql=SqlUse.WRITE, plan=_rows_run.plan, compose=compose_restore)
+@tool(tier=Tier.CONFIRM, scope=SCOPE, sql=SqlUse.WRITE, plan=_rows_run.plan, compose=_RESTORES)
 async def restore_rows(
     ctx: Context,
     table: _rows_run.TableName,
@@ -194,7 +206,7 @@ async def restore_rows(
     dry_run: _rows_run.DryRun = False,
 ) -> Rows | Ack:
     """Clear archived_at of the archived rows that match."""
-    return _rows_run.answer(ctx, await _rows_run.change(ctx, dry_run=dry_run))
+    return await _rows_run.changed(ctx, dry_run=dry_run)
 
 
 async def compose_delete(
@@ -214,8 +226,8 @@ async def compose_delete(
     condition = _rows_filter.check_real(_rows_filter.parse(target, filter))
     draft = _rows_run.draft()
     where = _rows_filter.compile_into(draft, condition)
-    returning = _rows_run.returned(target, columns or [])
-    return _rows_run.composed(draft, draft.delete(target.ref, where, returning), target, returning)
+    text = draft.delete(target.ref, where, _rows_run.returned(target, columns or []))
+    return _rows_run.composed(draft, text, target)
 
 
 @tool(tier=Tier.TYPED, scope=SCOPE, sql=SqlUse.WRITE, plan=_rows_run.plan, compose=compose_delete)
@@ -227,7 +239,7 @@ async def delete_rows(
     dry_run: _rows_run.DryRun = False,
 ) -> Rows | Ack:
     """Delete the rows that match a filter, for good; archive_rows keeps them."""
-    return _rows_run.answer(ctx, await _rows_run.change(ctx, dry_run=dry_run))
+    return await _rows_run.changed(ctx, dry_run=dry_run)
 
 
 async def compose_transaction(ctx: Context, steps: list[dict[str, Any]], dry_run: bool = False) -> list[Composed]:
@@ -236,45 +248,38 @@ async def compose_transaction(ctx: Context, steps: list[dict[str, Any]], dry_run
     Raises:
         ArgumentError: A step is not valid.
     """
-    return await _rows_steps.compose(ctx, steps)
-
-
-async def plan_transaction(ctx: Context, **_: Any) -> Plan:
-    """Return what a call of run_transaction would do, without doing it.
-
-    Raises:
-        DatabaseError: PostgreSQL would refuse a step, or cannot be asked.
-    """
-    return await _rows_steps.plan(ctx)
+    return await _rows_steps.compose(ctx, steps, _STEPS)
 
 
 @tool(
     tier=Tier.CONFIRM,
     scope=SCOPE,
     sql=SqlUse.WRITE,
-    plan=plan_transaction,
+    plan=_rows_transaction.plan,
     compose=compose_transaction,
     several=True,
 )
-async def run_transaction(ctx: Context, steps: _rows_steps.Steps, dry_run: _rows_run.DryRun = False) -> Report:
-    """Run read_rows, insert_rows, ... as one serializable transaction, all or nothing."""
-    return await _rows_steps.run(ctx, dry_run=dry_run)
+async def run_transaction(
+    ctx: Context,
+    steps: Annotated[
+        list[dict[str, Any]],
+        Field(
+            min_length=1,
+            max_length=_rows_steps.MOST_STEPS,
+            description='{"tool": "insert_rows", its arguments..., "as": name, "expect_rows": n}; tools: read_rows and '
+            'those that change rows. A value may be {"$ref": "name.rows[0].column"} of an earlier step.',
+        ),
+    ],
+    dry_run: _rows_run.DryRun = False,
+) -> Report:
+    """Run steps in one serializable transaction, all or nothing; deletes need the tables' names in confirm_name."""
+    return await _rows_transaction.run(ctx, dry_run=dry_run)
 
 
-async def _archived(
-    ctx: Context, table: str, given: dict[str, Any], columns: list[str] | None, *, archive: bool
-) -> Composed:
-    target = await _rows_table.load(ctx, table)
-    target.check_can("UPDATE")
-    if ARCHIVED_AT not in target.columns:
-        raise NotFoundError(
-            f"{target} has no column {ARCHIVED_AT}.",
-            code="not_archivable",
-            hint=f"It needs {ARCHIVED_AT} timestamptz, NULL in rows that are not archived.",
-        )
-    condition = _rows_filter.check_real(_rows_filter.parse(target, given))
-    draft = _rows_run.draft()
-    where = draft.every([_rows_filter.compile_into(draft, condition), draft.null(ARCHIVED_AT, holds=archive)])
-    slots: dict[str, Slot] = {ARCHIVED_AT: "now" if archive else "null"}
-    returning = _rows_run.returned(target, columns)
-    return _rows_run.composed(draft, draft.update(target.ref, slots, where, returning), target, returning)
+_STEPS = {
+    spec.name: spec
+    for spec in (
+        *(insert_rows, upsert_rows, update_rows, archive_rows, restore_rows, delete_rows),
+        _rows_read.read_rows,
+    )
+}

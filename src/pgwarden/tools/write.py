@@ -6,7 +6,6 @@ the argument `sql`. `timeout_s` is declared here and arrives, bounded, as `ctx.t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -14,11 +13,10 @@ from pydantic import Field
 from pgwarden.catalogue import SqlUse, Tier, tool
 from pgwarden.context import Context
 from pgwarden.errors import ArgumentError, QueryError
-from pgwarden.results import Ack, Plan, Rows, Touched, Written
-from pgwarden.tools import _impact, _sql
+from pgwarden.results import Ack, Plan, Rows, Written
+from pgwarden.tools import _impact, _sql, _written
 
 SCOPE = "database:write"
-DRY_RUN_NOTE = "dry run: rolled back, nothing was changed"
 COMMITTED_NOTE = "ran outside a transaction: it cannot be rolled back"
 
 
@@ -76,7 +74,7 @@ async def execute_sql(
         raise await _sql.for_caller(ctx, exc, sql) from None
     if written.rows is not None:
         written.rows = _sql.shown(ctx, written.rows, sql)
-    return _answer(written, _said(ctx, sql, written), _notes(ctx, written))
+    return _written.answer(written, _written.said(ctx, sql, written), _notes(ctx, written))
 
 
 def _check_dry_run(ctx: Context, found: Plan) -> None:
@@ -97,52 +95,13 @@ def _check_dry_run(ctx: Context, found: Plan) -> None:
     )
 
 
-def _said(ctx: Context, sql: str, written: Written) -> tuple[str, ...]:
-    """Return what is to be said in words of the database's: notices, and names of tables that were changed too."""
-    assert ctx.verdict is not None
-    said = [notice for notice in written.notices if not _sql.names_hidden(ctx, notice, sql)]
-    if len(said) < len(written.notices):
-        said.append("the server said more, about what is not shown")
-    changed = {(use.relation.schema, use.relation.name) for use in ctx.verdict.uses if use.operation != "SELECT"}
-    others = [each for each in written.touched if (each.schema, each.name) not in changed]
-    if others:
-        said.append(f"rows changed in other tables: {', '.join(_touched(ctx, others))}")
-    return tuple(said)
-
-
 def _notes(ctx: Context, written: Written) -> tuple[str, ...]:
     """Return what there is to say beside the command's tag, in words of ours."""
     assert ctx.verdict is not None
     assert ctx.verdict.change is not None
     notes = []
     if written.rolled_back:
-        notes.append(DRY_RUN_NOTE)
+        notes.append(_written.DRY_RUN_NOTE)
     if not ctx.verdict.change.in_transaction:
         notes.append(COMMITTED_NOTE)
     return tuple(notes)
-
-
-def _touched(ctx: Context, tables: Iterable[Touched]) -> Iterator[str]:
-    """Yield how many rows of each table were changed; those of hidden ones together."""
-    hidden = 0
-    for each in tables:
-        if (each.schema, each.name) in ctx.hidden:
-            hidden += each.total
-            continue
-        counts = (("inserted", each.inserted), ("updated", each.updated), ("deleted", each.deleted))
-        yield f"{each.schema}.{each.name} ({', '.join(f'{number:,} {verb}' for verb, number in counts if number)})"
-    if hidden:
-        yield f"tables that are not shown ({hidden:,})"
-
-
-def _answer(written: Written, said: tuple[str, ...], notes: tuple[str, ...]) -> Rows | Ack:
-    """Return what was done: the rows of RETURNING, or else the command's tag."""
-    if written.rows is not None:
-        rows = written.rows
-        rows.notes = (written.tag, *rows.notes, *notes)
-        rows.affected, rows.said = written.affected, said
-        return rows
-    data: dict[str, Any] = {"command": written.tag, "affected": written.affected, "rolled_back": written.rolled_back}
-    data["notes"] = [*said, *notes] or None
-    known = {name: value for name, value in data.items() if value is not None}
-    return Ack("\n".join((written.tag, *notes)), known, written.affected, said)
