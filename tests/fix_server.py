@@ -55,6 +55,18 @@ def server_environment(tmp_path: Path) -> Callable[..., dict[str, str]]:
 
 
 @pytest.fixture
+def governance(tmp_path: Path) -> Callable[[str], str]:
+    """A function that writes a policy file and returns its path."""
+
+    def write(text: str) -> str:
+        path = tmp_path / "governance.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
 def over_stdio(era: Era, server_log: Path, server_environment: Callable[..., dict[str, str]]) -> Opener:
     """A function that starts `python -m pgwarden` on a database and opens a client to it.
 

@@ -16,6 +16,7 @@ from pgwarden.db.compose import Draft, Order, Slot, Value
 from pgwarden.guard import judge
 from pgwarden.guard.catalog import Catalog
 from pgwarden.guard.lexer import Kind, lex
+from pgwarden.results import Bindable
 
 HOSTILE = (
     *("'", '"', '""', "';--", '";DROP TABLE x;--', "/*", "*/", "--", "\\", "\\'", "$1", "$$", "$a$", "%s", "{}"),
@@ -42,7 +43,7 @@ def shape(statement: str) -> list[tuple[Kind, str]]:
     return [(token.kind, "name" if token.kind is Kind.QUOTED else token.text) for token in lex(statement)]
 
 
-def statements(table: str, column: str, other: str, value: str) -> list[tuple[str, list[str | None]]]:
+def statements(table: str, column: str, other: str, value: str) -> list[tuple[str, list[Bindable]]]:
     """One statement of each form, made with these names and this value."""
     made = []
 

@@ -38,7 +38,7 @@ def ref(text: str) -> dict[str, str]:
     return {"$ref": text}
 
 
-def item(product: Any = 1, n: int = 1, order: Any = None) -> dict[str, Any]:
+def item(product: Any = 1, n: Any = 1, order: Any = None) -> dict[str, Any]:
     """A step that inserts an item of the order."""
     row = {"order_id": order or ref("order.rows[0].id"), "nr": 1, "product_id": product, "n": n}
     return {"tool": "insert_rows", "table": "items", "rows": [row]}

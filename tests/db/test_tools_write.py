@@ -14,7 +14,7 @@ from pgwarden.errors import ArgumentError, QueryError, TooManyRowsError
 from pgwarden.policy import Decision
 from pgwarden.results import Ack, Report, Rows
 from pgwarden.settings import LimitSettings
-from pgwarden.tools import query, write
+from pgwarden.tools import _written, query, write
 from tool_calls import Caller, calling, column, run_sql
 
 pytestmark = pytest.mark.anyio
@@ -103,10 +103,10 @@ async def test_a_dry_run_tells_all_and_changes_nothing(tables_url: str) -> None:
     async with calling(tables_url) as caller:
         done = await execute(caller, "DELETE FROM orders WHERE id <= 2", dry_run=True)
         rows = await execute(caller, "DELETE FROM orders WHERE id = 3 RETURNING id", dry_run=True)
-    assert done.text.splitlines() == ["DELETE 2", write.DRY_RUN_NOTE]
+    assert done.text.splitlines() == ["DELETE 2", _written.DRY_RUN_NOTE]
     assert done.said == ("rows changed in other tables: public.items (4 deleted)",)
     assert (done.affected, done.data["rolled_back"]) == (2, True)
-    assert rows.notes[-1] == write.DRY_RUN_NOTE
+    assert rows.notes[-1] == _written.DRY_RUN_NOTE
     assert value(tables_url, "select count(*) from orders") == 10
 
 

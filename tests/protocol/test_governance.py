@@ -96,18 +96,6 @@ def shop(database_url: str) -> str:
     return database_url
 
 
-@pytest.fixture
-def governance(tmp_path: Path) -> Callable[[str], str]:
-    """A function that writes a policy file and returns its path."""
-
-    def write(text: str) -> str:
-        path = tmp_path / "governance.yaml"
-        path.write_text(text)
-        return str(path)
-
-    return write
-
-
 def run(url: str, statements: str) -> None:
     """Run statements as they are, each committed."""
     with psycopg.connect(url, autocommit=True) as connection:

@@ -43,18 +43,6 @@ def shop(any_database_url: str) -> str:
     return any_database_url
 
 
-@pytest.fixture
-def governance(tmp_path: Path) -> Callable[[str], str]:
-    """A function that writes a policy file and returns its path."""
-
-    def write(text: str) -> str:
-        path = tmp_path / "governance.yaml"
-        path.write_text(text)
-        return str(path)
-
-    return write
-
-
 async def names(client: Client) -> set[str]:
     """The prompts that are listed."""
     return {prompt.name for prompt in (await client.list_prompts()).prompts}

@@ -59,18 +59,6 @@ def shop(any_database_url: str) -> str:
 
 
 @pytest.fixture
-def governance(tmp_path: Path) -> Callable[[str], str]:
-    """A function that writes a policy file and returns its path."""
-
-    def write(text: str) -> str:
-        path = tmp_path / "governance.yaml"
-        path.write_text(text)
-        return str(path)
-
-    return write
-
-
-@pytest.fixture
 def audit(tmp_path: Path) -> Callable[[], list[dict[str, Any]]]:
     """A function that returns the audit's lines."""
     path = tmp_path / "home" / "audit.jsonl"

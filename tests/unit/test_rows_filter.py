@@ -10,6 +10,7 @@ import pytest
 from pgwarden.db.compose import Draft, Order
 from pgwarden.errors import ArgumentError
 from pgwarden.record import Record
+from pgwarden.results import Bindable
 from pgwarden.tools import _rows_filter, _rows_values
 from pgwarden.tools._rows_table import Column, Key, Table
 
@@ -23,7 +24,7 @@ COLUMNS = {each.name: each for each in (INT, TEXT, FLAG, TAGS, DOC)}
 TABLE = Table("s", "t", "r", 28, False, COLUMNS, (Key("t_pkey", True, True, True, ("id",)),))
 
 
-def compiled(given: dict[str, Any], table: Table = TABLE) -> tuple[str, list[str | None]]:
+def compiled(given: dict[str, Any], table: Table = TABLE) -> tuple[str, list[Bindable]]:
     """The SQL of a filter, and its values."""
     condition = _rows_filter.parse(table, given)
     assert condition is not None
