@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from types import ModuleType
@@ -68,6 +68,9 @@ class ToolSpec:
     typed: str = ""
     compose: Callable[..., Awaitable[Composed]] | None = None
     changes: bool = False
+    elevated: tuple[tuple[str, str], ...] = ()
+    optional: tuple[tuple[str, str], ...] = ()
+    withheld: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Check that the declaration can be kept.
@@ -82,9 +85,11 @@ class ToolSpec:
             raise TypeError(f"{self.name}: only a change needs a yes, and every one does")
         if self.tier is Tier.TYPED and not self.typed and self.compose is None:
             raise TypeError(f"{self.name}: a typed tool names the argument that has to be typed")
-        if self.tier is not Tier.READ and self.plan is None:
+        if (self.tier is not Tier.READ or self.elevated) and self.plan is None:
             raise TypeError(f"{self.name}: a tool that needs a yes says what it would do")
-        if self.tier is not Tier.READ and self.paged is not None:
+        if self.elevated and (self.sql is not None or self.tier is not Tier.READ):
+            raise TypeError(f"{self.name}: only what needs no yes can need one for an argument")
+        if (self.tier is not Tier.READ or self.elevated) and self.paged is not None:
             raise TypeError(f"{self.name}: the next page would be the same change, with the same yes, again")
 
     @property
@@ -105,6 +110,7 @@ class ToolSpec:
         fields: dict[str, Any] = {
             name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
             for name, parameter in list(inspect.signature(self.function).parameters.items())[1:]
+            if name not in self.withheld
         }
         if self.paged is not None:
             fields["max_rows"] = (Annotated[int | None, Field(ge=1)], None)
@@ -114,7 +120,7 @@ class ToolSpec:
             fields["format"] = (Format, "markdown")
         elif Report in shapes:
             fields["format"] = (DocumentFormat, "markdown")
-        if self.tier is Tier.CONFIRM:
+        if self.tier is Tier.CONFIRM or self.elevated:
             fields["confirm"] = (Confirm, False)
         if self.tier is Tier.TYPED or (self.sql is SqlUse.WRITE and self.compose is None):
             fields["confirm_name"] = (ConfirmName, "")
@@ -139,6 +145,19 @@ class ToolSpec:
         model = self.arguments.model_validate(dict(given))
         return {name: getattr(model, f"{name}_") for name in self.argument_names}
 
+    def elevation(self, values: Mapping[str, Any]) -> str:
+        """Return the scope that a call needs for an argument that gives more away; empty where it has none such."""
+        return next((scope for name, scope in self.elevated if values.get(name)), "")
+
+    def offered(self, has: Callable[[str], bool]) -> ToolSpec:
+        """Return the tool without the arguments whose feature the policy has not got.
+
+        Args:
+            has: Tells whether it has a feature.
+        """
+        withheld = frozenset(name for name, feature in self.optional if not has(feature))
+        return replace(self, withheld=withheld) if withheld else self
+
     @cached_property
     def input_schema(self) -> dict[str, Any]:
         """The JSON schema of the arguments, without what models do not need (titles, empty defaults, `null`)."""
@@ -162,6 +181,8 @@ def tool(
     typed: str = "",
     compose: Callable[..., Awaitable[Composed]] | None = None,
     changes: bool = False,
+    elevated: Mapping[str, str] | None = None,
+    optional: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., Awaitable[Result]]], ToolSpec]:
     """Declare a tool.
 
@@ -176,8 +197,16 @@ def tool(
         compose: Makes the one statement that a call is, from what the tool takes; it is judged like any other, and
             the tool finds it in `ctx.composed` and `ctx.verdict`. Such a tool has no argument `sql`.
         changes: Whether it changes something although it needs no yes.
+        elevated: Arguments that, where they are given, make the call need a yes and the scope that stands here, and
+            a policy that grants the tool by its name, or everything.
+        optional: Arguments that exist where the policy has the feature that stands here: an attribute of it.
     """
-    return lambda function: ToolSpec(function, tier, scope, sql, paged, plan, typed, compose, changes)
+
+    def declare(function: Callable[..., Awaitable[Result]]) -> ToolSpec:
+        spec = ToolSpec(function, tier, scope, sql, paged, plan, typed, compose, changes)
+        return replace(spec, elevated=tuple((elevated or {}).items()), optional=tuple((optional or {}).items()))
+
+    return declare
 
 
 @dataclass(frozen=True)

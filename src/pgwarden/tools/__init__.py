@@ -1,7 +1,18 @@
 """The catalogue: every category, in the order of tools/list. A new category is one file and one line here."""
 
 from pgwarden.catalogue import Category
-from pgwarden.tools import insight, knowledge, knowledge_write, query, rows_read, rows_write, schema, session, write
+from pgwarden.tools import (
+    connection,
+    insight,
+    knowledge,
+    knowledge_write,
+    query,
+    rows_read,
+    rows_write,
+    schema,
+    session,
+    write,
+)
 
 CATEGORIES = (
     Category("sql_query", "free SQL that only reads", query),
@@ -12,5 +23,6 @@ CATEGORIES = (
     Category("knowledge", "what was learned in earlier sessions", knowledge, listed=False),
     Category("knowledge_write", "keeping it, and removing it", knowledge_write, listed=False),
     Category("insight", "findings of this session", insight, listed=False),
+    Category("connection", "which database calls run on", connection, listed=False),
     Category("session", "which tools are listed", session),
 )
