@@ -1,10 +1,10 @@
 """The connections of one session: a path of calls for each, made when it is needed, and which of them is current.
 
-A call takes the current one when it starts and stays on it to its end, whatever is connected, disconnected or configured
-meanwhile. What is no longer wanted is closed once its calls have ended.
+A call takes the current one when it starts and stays on it to its end, whatever is connected, disconnected or
+configured meanwhile. What is no longer wanted is closed once its calls have ended.
 
-The files of the configuration are looked at before each call (`watch.py`). When they have changed, calls from then on run
-under what they say now; while they are not valid, no call runs.
+The files of the configuration are looked at before each call (`watch.py`). When they have changed, calls from then on
+run under what they say now; while they are not valid, no call runs.
 """
 
 from __future__ import annotations

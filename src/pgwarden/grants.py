@@ -1,4 +1,4 @@
-"""What the settings grant to whom: the policies in force, one a connection, and the caller with what their token allows."""
+"""What the settings grant to whom: the policy in force on each connection, and the caller with what a token allows."""
 
 from __future__ import annotations
 

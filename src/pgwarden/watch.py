@@ -1,7 +1,7 @@
 """Which files of the configuration have changed: one stat a file and call, and patience while one is being written.
 
-An editor empties a file and writes it again. What is read in between may be a valid policy with fewer rules, so a change
-counts once the file has rested for a moment; and for longer where it only lost its end.
+An editor empties a file and writes it again. What is read in between may be a valid policy with fewer rules, so a
+change counts once the file has rested for a moment; and for longer where it only lost its end.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Puts the rules about objects of several layers together: the file's own, the connection's, and those of the role in force."""
+"""Puts the rules about objects of several layers together: the file's own, the connection's, and the role's."""
 
 from __future__ import annotations
 

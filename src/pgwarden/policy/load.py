@@ -1,4 +1,4 @@
-"""Makes the policy of the settings and the YAML text. Environment beats role beats connection beats file beats defaults."""
+"""Makes the policy of the settings and the YAML text: environment beats role beats connection beats file."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ async def connect(
     connection: Name = "",
     url: Annotated[str, Field(max_length=2_000, description="Or a libpq URL.")] = "",
 ) -> Ack:
-    """Make a connection the current one: later calls run on it, under its policy. If it does not work nothing changes."""
+    """Make a connection the current one: later calls run on it, under its policy. If that fails nothing changes."""
     if bool(connection) is bool(url):
         known = ", ".join(info.name for info in await _connections(ctx).infos())
         raise ArgumentError("Name one connection.", hint=f"One of: {known}.")
@@ -91,7 +91,7 @@ async def switch_database(
 
 
 @tool(tier=Tier.READ, scope=SCOPE)
-async def test_connection(ctx: Context, connection: Here = "") -> Report:
+async def test_connection(ctx: Context, connection: Here = "") -> Report:  # noqa: PT028 - it is no test
     """Connect once and say how that went: latency, TLS, role, version, recovery, replicas with their lag, pool."""
     name, database = await _connections(ctx).database(connection)
     data: dict[str, Any] = {"connection": name, **await _tried(database)}
