@@ -16,7 +16,7 @@ from mcp import Client
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 
 from fix_db import PLAIN_ROLE, Server, Servers
-from fix_server import Opener
+from fix_server import Era, Opener
 
 pytestmark = pytest.mark.anyio
 
@@ -43,6 +43,15 @@ connections:
   unset:
     database_url_env: NOT_SET
 """
+
+
+BOTH_ERAS = pytest.mark.parametrize("era", ["legacy", "auto"])
+
+
+@pytest.fixture
+def era() -> Era:
+    """The newer protocol, but where a test asks for both."""
+    return "auto"
 
 
 @pytest.fixture
@@ -127,9 +136,13 @@ async def major(client: Client) -> int:
     return int(str(row["server_version"]).split(".")[0])
 
 
-async def test_each_connection_has_its_own_policy(shops: Opener, tmp_path: Path) -> None:
+@BOTH_ERAS
+async def test_each_connection_has_its_own_policy(
+    over_stdio: Opener, policy: Path, staging: str, production: str, tmp_path: Path
+) -> None:
     """What one allows the other refuses; masks and limits are each one's own, and so is the list of tools."""
-    async with shops() as client:
+    urls = {"STAGING_URL": staging, "PRODUCTION_URL": production}
+    async with over_stdio(None, PGWARDEN_GOVERNANCE=str(policy), **urls) as client:
         assert await major(client) == 18
         before = {tool.name for tool in (await client.list_tools()).tools}
         assert {"execute_sql", "connect"} <= before
@@ -225,6 +238,7 @@ def _count(url: str) -> int:
     return int(row[0]) if row else -1
 
 
+@BOTH_ERAS
 async def test_a_persons_yes_does_not_cross(
     shops: Opener, policy: Path, staging: str, production: str, era: str
 ) -> None:

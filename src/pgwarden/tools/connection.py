@@ -164,7 +164,9 @@ async def _tried(database: Database) -> dict[str, Any]:
     except WardenError as exc:
         found = {**found, "works": False, **exc.as_dict()}
     try:
-        found["servers"] = [_status(each) for each in await database.status()]
+        # A primary that was just seen to be away need not be waited for again.
+        if found["works"] or database.replicated:
+            found["servers"] = [_status(each) for each in await database.status()]
         found["pool"] = [
             {"server": name, "in_use": busy, "idle": idle, "max": most} for name, busy, idle, most in database.pools()
         ]
