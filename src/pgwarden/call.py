@@ -206,7 +206,7 @@ class CallPath:
             passes=self._passes,
             knowledge=self._session.knowledge,
             insights=self._session.insights,
-            connections=self._connections.summaries() if self._connections else (),
+            connections=self._connections.summaries if self._connections else tuple,
         )
 
     @asynccontextmanager

@@ -65,7 +65,7 @@ class Connections(Protocol):
     def summaries(self) -> list[dict[str, Any]]:
         """Return what holds on each connection, in short."""
 
-    async def infos(self) -> list[ConnectionInfo]:
+    def infos(self) -> list[ConnectionInfo]:
         """List the connections, the current one among them."""
 
     async def database(self, name: str = "") -> tuple[str, Database]:

@@ -96,6 +96,16 @@ def shops(in_memory: Opener, policy: Path, staging: str, production: str, monkey
     return opened
 
 
+def write(path: Path, text: str) -> None:
+    """Write a file at once."""
+    path.write_bytes(text.encode("latin-1"))
+
+
+def read(path: Path) -> str:
+    """The file's text."""
+    return path.read_text(encoding="utf-8")
+
+
 async def call(client: Client, tool: str, **arguments: Any) -> str:
     """Call a tool that works, and return its text."""
     result = await client.call_tool(tool, arguments)
@@ -219,7 +229,7 @@ async def test_a_yes_by_argument_does_not_cross(
     sql: str, yes: dict[str, Any], shops: Opener, policy: Path, production: str
 ) -> None:
     """A yes to the plan of one connection is none to the same call on another; there its own plan is shown first."""
-    policy.write_text(BOTH.replace("    masks:", "    profile: developer\n    masks:"))
+    write(policy, BOTH.replace("    masks:", "    profile: developer\n    masks:"))
     async with shops() as client:
         asked = await error(client, "execute_sql", sql=sql)
         assert asked["details"]["connection"] == "staging"
@@ -243,7 +253,7 @@ async def test_a_persons_yes_does_not_cross(
     shops: Opener, policy: Path, staging: str, production: str, era: str
 ) -> None:
     """The question names the connection; a switch while the person is asked moves no yes to another database."""
-    policy.write_text(BOTH.replace("    masks:", "    profile: developer\n    masks:"))
+    write(policy, BOTH.replace("    masks:", "    profile: developer\n    masks:"))
     asked: list[str] = []
     opened: list[Client] = []
 
@@ -263,7 +273,7 @@ async def test_a_persons_yes_does_not_cross(
         assert not result.is_error
         assert _count(staging) == 29
     else:
-        assert json.loads(text(result))["error"]["code"] == "confirmation_expired"  # type: ignore[arg-type]
+        assert json.loads(text(result))["error"]["code"] == "confirmation_expired"
         assert _count(staging) == 30
 
 
@@ -348,7 +358,7 @@ async def test_the_connection_string(shops: Opener, policy: Path, staging: str, 
         assert secret not in await call(client, "get_connection_string")
         refused = await error(client, "get_connection_string", with_password=True, confirm=True)
         assert refused["code"] == "not_allowed"
-    policy.write_text(GOVERNANCE.replace("profile: developer", "profile: admin"))
+    write(policy, GOVERNANCE.replace("profile: developer", "profile: admin"))
     async with shops() as client:
         asked = await error(client, "get_connection_string", with_password=True)
         assert asked["code"] == "confirmation_required"
@@ -368,7 +378,7 @@ async def test_a_url_of_the_callers(
     """Only where the policy allows it, under the file's own policy, and without anything of this machine's own."""
     async with shops() as client:
         assert (await error(client, "connect", url=production))["code"] == "invalid_arguments"
-    policy.write_text(GOVERNANCE + "connections_ad_hoc: true\n")
+    write(policy, GOVERNANCE + "connections_ad_hoc: true\n")
     secret = str(psycopg.conninfo.conninfo_to_dict(production)["password"])
     async with shops() as client:
         assert "ad-hoc" in await call(client, "connect", url=production)
@@ -427,5 +437,5 @@ async def test_the_client_is_told(
     assert told.count("notifications/tools/list_changed") == 1
     assert told.count("notifications/resources/list_changed") == 1
     secret = str(psycopg.conninfo.conninfo_to_dict(staging)["password"])
-    assert secret not in server_log.read_text()
-    assert PLAIN_ROLE not in server_log.read_text()
+    assert secret not in read(server_log)
+    assert PLAIN_ROLE not in read(server_log)

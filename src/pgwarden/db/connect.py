@@ -8,6 +8,7 @@ own path and not in the background of a pool.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
 from dataclasses import dataclass
@@ -188,6 +189,9 @@ class Connector:
                 raise errors.unavailable(
                     errors.INVALID, "the host is not a name, an address or a path; in a URL a password's @ is %40."
                 )
+            if given.get("host") and not given.get("hostaddr") and os.environ.get("PGHOSTADDR"):
+                # Or libpq would go there, whatever host the connection names.
+                given["hostaddr"] = ""
             if self._database:
                 given["dbname"] = self._database
             # Not of the user's choice: all that we read and send is UTF-8.

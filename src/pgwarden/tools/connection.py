@@ -55,7 +55,7 @@ async def list_connections(ctx: Context) -> Rows:
                 str(info.replicas),
                 info.note or None,
             )
-            for info in await _connections(ctx).infos()
+            for info in _connections(ctx).infos()
         ],
     )
 
@@ -68,7 +68,7 @@ async def connect(
 ) -> Ack:
     """Make a connection the current one: later calls run on it, under its policy. If that fails nothing changes."""
     if bool(connection) is bool(url):
-        known = ", ".join(info.name for info in await _connections(ctx).infos())
+        known = ", ".join(info.name for info in _connections(ctx).infos())
         raise ArgumentError("Name one connection.", hint=f"One of: {known}.")
     connections = _connections(ctx)
     return _now(await (connections.connect_url(url) if url else connections.connect(connection)))

@@ -12,4 +12,5 @@ from (select 1) one left join pg_catalog.pg_stat_ssl s on s.pid = pg_catalog.pg_
 select d.datname::text as name, d.datallowconn and pg_catalog.has_database_privilege(d.oid, 'CONNECT') as connectable,
        d.datname = current_database() as current
 from pg_catalog.pg_database d
+where not d.datistemplate
 order by d.datname

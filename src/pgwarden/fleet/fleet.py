@@ -12,11 +12,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,18 +28,18 @@ from pgwarden.connections import ConnectionInfo, Connections, Place
 from pgwarden.errors import (
     AuditError,
     ConfigError,
-    NotConnectedError,
     NotFoundError,
     PolicyError,
-    UnavailableError,
     WardenError,
     did_you_mean,
 )
+from pgwarden.fleet.info import describe, where
+from pgwarden.fleet.member import AD_HOC, Member, missing, not_connected
 from pgwarden.grants import Configuration, Grant, load_configuration
 from pgwarden.knowledge import Knowledge
 from pgwarden.offers import Offers
 from pgwarden.record import Record
-from pgwarden.settings import LIBPQ_VARIABLES, Settings
+from pgwarden.settings import Settings
 from pgwarden.source import DatabaseSource, leave_embedded
 from pgwarden.watch import Watch
 
@@ -50,32 +48,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AD_HOC = "ad-hoc"
 _FIXED = ("home", "audit_path", "audit_max_bytes", "audit_keep")
 """Settings that count from the next start on."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Member:
-    """A connection that is in use: what holds on it, its database, and the way that calls take."""
-
-    grant: Grant
-    source: DatabaseSource
-    activity: Activity
-    path: CallPath
-    offers: Offers
-    database: str = ""
-    """The database that was switched to; empty for the connection's own."""
-
-    @property
-    def place(self) -> Place:
-        """Where its calls run."""
-        return self.path.place
-
-    @property
-    def passing(self) -> bool:
-        """Whether it goes when another one becomes current: it is none of the configuration's."""
-        return bool(self.database) or self.grant.name == AD_HOC
 
 
 class Fleet:
@@ -143,11 +117,11 @@ class Fleet:
 
     # What the tools ask for.
 
-    async def infos(self) -> list[ConnectionInfo]:
+    def infos(self) -> list[ConnectionInfo]:
         """List the connections, the current one among them."""
-        found = [await self._info(grant, self._members.get(name)) for name, grant in self._configuration.grants.items()]
+        found = [self._info(grant, self._members.get(name)) for name, grant in self._configuration.grants.items()]
         if self.current.passing or self.current.grant.name not in self._configuration.grants:
-            found.append(await self._info(self.current.grant, self.current))
+            found.append(self._info(self.current.grant, self.current))
         return found
 
     async def database(self, name: str, here: Member) -> tuple[str, Database]:
@@ -175,7 +149,7 @@ class Fleet:
         if member.source.absent:
             member = self._make(grant)
         await self._enter(member)
-        return await self._info(member.grant, member)
+        return self._info(member.grant, member)
 
     async def connect_url(self, url: str) -> ConnectionInfo:
         """Likewise for a URL of the caller's, under the policy of the connection `default` at most.
@@ -194,7 +168,7 @@ class Fleet:
         settings = own.settings.model_copy(update={"connection": connection})
         member = self._make(Grant(AD_HOC, settings, own.policy, own.limits, True))
         await self._enter(member)
-        return await self._info(member.grant, member)
+        return self._info(member.grant, member)
 
     async def switch(self, database: str, here: Member) -> ConnectionInfo:
         """Make another database of a call's server the current one.
@@ -213,10 +187,10 @@ class Fleet:
         connectable, same = known[database]
         if not connectable:
             raise PolicyError(f"The role may not connect to the database {database!r}.", code="permission_denied")
-        own = here.grant.name != AD_HOC and (await self._info(here.grant, None)).database == database
+        own = here.grant.name != AD_HOC and self._info(here.grant, None).database == database
         member = here if same else self._member(here.grant.name) if own else self._make(here.grant, database)
         await self._enter(member)
-        return await self._info(member.grant, member)
+        return self._info(member.grant, member)
 
     async def disconnect(self, name: str, here: Member) -> tuple[str, str]:
         """Close the connections of a name (empty: a call's own); return it, and what is current then.
@@ -274,10 +248,10 @@ class Fleet:
         scopes = configuration.caller.scopes
         name = f"{grant.name}/{database}" if database else grant.name
         if grant.name == AD_HOC:
-            name = f"{AD_HOC} {_where(grant, database)}"
+            name = f"{AD_HOC} {where(grant, database)}"
         shown = len(configuration.grants) > 1 or bool(database) or grant.name == AD_HOC
         if absent is None and grant.missing:
-            absent = _missing(grant)
+            absent = missing(grant)
         parts = (settings, grant.limits, grant.policy, scopes)
         if before is not None and absent is None and before.source.serves(*parts):
             source, activity, serial = before.source, before.activity, before.place.serial
@@ -290,7 +264,8 @@ class Fleet:
                 foreign=grant.name == AD_HOC,
             )
             activity, serial = Activity(), next(self._serials)
-        self._sources[source] = activity
+        if absent is None:
+            self._sources[source] = activity
         seat = _Seat(self)
         path = CallPath(
             self._categories,
@@ -310,7 +285,7 @@ class Fleet:
         return seat.member
 
     def _absent(self, grant: Grant, why: str) -> Member:
-        return self._make(grant, absent=lambda: _not_connected(why))
+        return self._make(grant, absent=lambda: not_connected(why))
 
     async def _enter(self, member: Member) -> None:
         """Make a member the current one, once it is seen to work.
@@ -336,7 +311,7 @@ class Fleet:
             self._retire(before)
 
     def _retire(self, member: Member) -> None:
-        """Close a member's connections in the background, once its calls have ended."""
+        """Close a member's connections in the background, once its calls have ended and if no other member has them."""
         if member.source not in self._sources:
             return
         task = asyncio.get_running_loop().create_task(self._close_after(member))
@@ -345,41 +320,12 @@ class Fleet:
 
     async def _close_after(self, member: Member) -> None:
         await member.activity.rest()
-        self._sources.pop(member.source, None)
-        await member.source.end()
+        if all(each.source is not member.source for each in (*self._members.values(), self.current)):
+            await member.source.end()
+            self._sources.pop(member.source, None)
 
-    async def _info(self, grant: Grant, member: Member | None) -> ConnectionInfo:
-        from pgwarden.db.connect import Address, Connector
-
-        # What it is like now, where it was made; else what the configuration says.
-        connection, database = grant.settings.connection, member.database if member else ""
-        url = connection.database_url.get_secret_value() if connection.database_url else ""
-        made = member.source.made if member else None
-        embedded = not grant.named and not url and not _libpq()
-        address: Address | None = Address("embedded") if embedded else None
-        note = f"the variable {grant.missing} is not set" if grant.missing else ""
-        if not embedded and not note:
-            address = Connector(url, connection, database).address()
-            note = "" if address else "the settings cannot be read"
-        if address and address.service:
-            note = f"service {address.service}"
-        if member is not None and member.source.absent and not grant.missing:
-            note = "disconnected"
-        if member is self.current and self.restart:
-            note = "; ".join(filter(None, (note, f"needs a restart: {', '.join(self.restart)}")))
-        address = address or Address()
-        return ConnectionInfo(
-            name=member.place.name if member else grant.name,
-            current=member is self.current and not (member.source.absent and not grant.missing),
-            host=address.host,
-            port=address.port,
-            database=address.database,
-            sql_profile=grant.policy.sql_profile,
-            tool_profile=grant.policy.tool_profile,
-            connected=bool(made and made.connected),
-            replicas=len(connection.replica_urls),
-            note=note,
-        )
+    def _info(self, grant: Grant, member: Member | None) -> ConnectionInfo:
+        return describe(grant, member, current=member is self.current, restart=self.restart)
 
     # The configuration.
 
@@ -462,7 +408,7 @@ class Fleet:
         """Return what is current once the configuration was changed: what was, where it is still there."""
         configuration = self._configuration
         if not self._chosen and at.grant.name != configuration.start:
-            self._retire_unless_kept(at)
+            self._retire(at)
             return self._member(configuration.start)
         if old.get(at.grant.name) is at and at.grant.name in configuration.grants:
             return self._members[at.grant.name]
@@ -479,10 +425,6 @@ class Fleet:
         return self._absent(
             configuration.grants[configuration.start], f"{at.place.name} is no longer in the configuration."
         )
-
-    def _retire_unless_kept(self, at: Member) -> None:
-        if all(each.source is not at.source for each in self._members.values()):
-            self._retire(at)
 
     def _renewed(self, member: Member, grant: Grant, *, same: bool) -> Member:
         """Return what comes in a member's place under a new configuration; the same where nothing has changed."""
@@ -524,8 +466,8 @@ class _Seat(Connections):
         grants = self._fleet.configuration.grants
         return [{**grant.summary, "current": name == self.member.grant.name} for name, grant in grants.items()]
 
-    async def infos(self) -> list[ConnectionInfo]:
-        return await self._fleet.infos()
+    def infos(self) -> list[ConnectionInfo]:
+        return self._fleet.infos()
 
     async def database(self, name: str = "") -> tuple[str, Database]:
         return await self._fleet.database(name, self.member)
@@ -545,35 +487,6 @@ class _Seat(Connections):
 
 def _files(env_file: Path | None, settings: Settings) -> list[Path]:
     return [path for path in (env_file, settings.policy.governance) if path is not None]
-
-
-def _libpq() -> bool:
-    return any(os.environ.get(name) for name in LIBPQ_VARIABLES)
-
-
-def _missing(grant: Grant) -> Callable[[], WardenError]:
-    def reason() -> WardenError:
-        message = f"The variable {grant.missing}, which has the URL of the connection {grant.name}, is not set."
-        error = UnavailableError(message, code="connection_settings_invalid", hint="Tell the owner of this server.")
-        error.retryable = False  # type: ignore[misc]  # of this one, not of the class
-        return error
-
-    return reason
-
-
-def _not_connected(why: str) -> NotConnectedError:
-    return NotConnectedError(
-        f"No connection is the current one: {why}", hint="Call connect; list_connections shows the names."
-    )
-
-
-def _where(grant: Grant, database: str) -> str:
-    """Return where a URL of the caller's leads, without secrets."""
-    from pgwarden.db.connect import Connector
-
-    url = grant.settings.connection.database_url
-    address = Connector(url.get_secret_value() if url else "", grant.settings.connection, database).address()
-    return f"{address.host}:{address.port}/{address.database}"[:200] if address else ""
 
 
 def _restarts(names: Sequence[str]) -> str:
