@@ -15,12 +15,13 @@ import pytest
 from mcp import Client
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 
-from fix_db import PLAIN_ROLE, Server, Servers
+from fix_db import PLAIN_ROLE, Servers
 from fix_server import Era, Opener
 
 pytestmark = pytest.mark.anyio
 
 SHOP = """
+    DROP TABLE IF EXISTS items;
     CREATE TABLE items (id int PRIMARY KEY, name text, email text);
     INSERT INTO items SELECT i, 'item ' || i, 'a' || i || '@example.org' FROM generate_series(1, 30) i;
 """
@@ -54,24 +55,31 @@ def era() -> Era:
     return "auto"
 
 
-@pytest.fixture
-def staging(servers: Servers) -> Iterator[str]:
-    """A shop on the wheel's server."""
-    yield from _shop(servers.get("wheel"))
+@pytest.fixture(scope="module")
+def databases(servers: Servers) -> Iterator[tuple[str, str]]:
+    """A database on the wheel's server, and one on the system's."""
+    pair = [(server, server.create_database()) for server in (servers.get("wheel"), servers.get("system"))]
+    yield pair[0][0].url(pair[0][1]), pair[1][0].url(pair[1][1])
+    for server, name in pair:
+        server.drop_database(name)
 
 
 @pytest.fixture
-def production(servers: Servers) -> Iterator[str]:
-    """A shop on the system's server."""
-    yield from _shop(servers.get("system"))
+def staging(databases: tuple[str, str]) -> str:
+    """A fresh shop on the wheel's server."""
+    return _shop(databases[0])
 
 
-def _shop(server: Server) -> Iterator[str]:
-    name = server.create_database()
-    with psycopg.connect(server.url(name), autocommit=True) as connection:
+@pytest.fixture
+def production(databases: tuple[str, str]) -> str:
+    """A fresh shop on the system's server."""
+    return _shop(databases[1])
+
+
+def _shop(url: str) -> str:
+    with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(SHOP.encode())
-    yield server.url(name)
-    server.drop_database(name)
+    return url
 
 
 @pytest.fixture

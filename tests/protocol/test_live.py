@@ -102,10 +102,7 @@ async def test_rules_come_and_go(over_stdio: Opener, policy: Path, shop: str, tm
     [
         "",
         "# nothing\n",
-        "version: 1\nmask: []\n",
         "version: 1\nprofile: admim\n",
-        "version: 1\ntables: [",
-        "\xff",
         None,
     ],
 )
