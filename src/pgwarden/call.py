@@ -92,6 +92,10 @@ def _nothing() -> None:
     """Let every call run."""
 
 
+async def _valid(path: CallPath) -> None:
+    """Let every answer of a person count."""
+
+
 @dataclass(frozen=True)
 class Session:
     """What the paths of calls of one session have in common, whatever connection they are for.
@@ -103,6 +107,7 @@ class Session:
         buckets: What is left of each caller's rate.
         enabled: Categories of tools that were enabled.
         check: Called at the start of each call; raises where none may run.
+        valid: Called once a person has answered; raises where the path's rules are no longer in force.
     """
 
     knowledge: Knowledge
@@ -112,6 +117,7 @@ class Session:
     buckets: dict[str, tuple[float, float]] = field(default_factory=dict)
     enabled: set[str] = field(default_factory=set)
     check: Callable[[], None] = _nothing
+    valid: Callable[[CallPath], Awaitable[None]] = _valid
 
 
 class CallPath:
@@ -321,6 +327,7 @@ class CallPath:
             record.consent = await self._obtain(spec, asked, values, context, judged, said, asker)
         if record.consent == "person":
             # People take minutes; what names meant when they were asked need not be what they mean now.
+            await self._session.valid(self)
             values = dict(asked)
             bare = self._context(spec, values, database, page)
             now, context = await self._judged(record, spec, values, bare)

@@ -431,7 +431,7 @@ async def test_the_policy_is_told_for_each(shops: Opener) -> None:
 async def test_the_client_is_told(
     server_environment: Callable[..., dict[str, str]], policy: Path, staging: str, production: str, server_log: Path
 ) -> None:
-    """Over stdio: a switch announces other tools and other resources; no secret is in the log."""
+    """Over stdio: a switch, and a changed policy, announce other tools and resources once; no secret is in the log."""
     from raw_server import launched
 
     environment = server_environment(
@@ -441,9 +441,12 @@ async def test_the_client_is_told(
         await raw.initialize()
         await raw.call("connect", {"connection": "production"})
         await raw.call("connect", {"connection": "production"})
+        write(policy, GOVERNANCE.replace("production:", "production:\n    tools: {deny: [list_roles, run_query]}"))
+        await raw.call("list_toolsets")
+        await raw.call("list_toolsets")
         told = [json.loads(line).get("method") for line in raw.lines]
-    assert told.count("notifications/tools/list_changed") == 1
-    assert told.count("notifications/resources/list_changed") == 1
+    assert told.count("notifications/tools/list_changed") == 2
+    assert told.count("notifications/resources/list_changed") == 2
     secret = str(psycopg.conninfo.conninfo_to_dict(staging)["password"])
     assert secret not in read(server_log)
     assert PLAIN_ROLE not in read(server_log)

@@ -14,7 +14,7 @@ import anyio
 import psycopg
 import pytest
 from mcp import Client
-from mcp_types import CallToolResult
+from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 
 from fix_server import Era, Opener, connected
 from pgwarden.server import build
@@ -176,6 +176,23 @@ async def test_a_call_ends_under_the_policy_that_it_started_with(in_memory: Open
         assert isinstance(result, CallToolResult)
         assert not result.is_error
         assert "ann@" in str(result.content)
+
+
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+@pytest.mark.parametrize("after", [BASE, "version: 2\n"])
+async def test_a_yes_under_rules_that_have_changed(after: str, in_memory: Opener, policy: Path, shop: str) -> None:
+    """Whoever narrows the policy while a person is asked need not fear the answer."""
+    write(policy, BASE + "profile: developer\n")
+
+    async def person(context: Any, params: ElicitRequestParams) -> ElicitResult:
+        write(policy, after)
+        return ElicitResult.model_validate({"action": "accept", "content": {"confirm": True}})
+
+    async with in_memory(shop, PGWARDEN_GOVERNANCE=str(policy), person=person) as client:
+        _, error = await call(client, "execute_sql", sql="DELETE FROM items WHERE id = 2")
+    assert error["code"] in ("confirmation_expired", "unknown_tool", "config_invalid")
+    with psycopg.connect(shop) as connection:
+        assert connection.execute("SELECT count(*) FROM items").fetchone() == (2,)
 
 
 async def test_what_has_not_changed_stays_connected(in_memory: Opener, policy: Path, shop: str) -> None:

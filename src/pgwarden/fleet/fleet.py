@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from pydantic import SecretStr
 
@@ -28,6 +29,7 @@ from pgwarden.connections import ConnectionInfo, Connections, Place
 from pgwarden.errors import (
     AuditError,
     ConfigError,
+    ConsentError,
     NotFoundError,
     PolicyError,
     WardenError,
@@ -70,7 +72,7 @@ class Fleet:
         self._env_file = env_file
         self._state = self._wanted = state = configuration.settings.state
         self._audit = AuditLog(state.audit_file, max_bytes=state.audit_max_bytes, keep=state.audit_keep)
-        self._session = Session(Knowledge(state.home / "knowledge"), check=self._check)
+        self._session = Session(Knowledge(state.home / "knowledge"), check=self._check, valid=self._valid)
         self._serials = itertools.count(1)
         self._watch = Watch(_files(env_file, configuration.settings))
         self._reloading = asyncio.Lock()
@@ -78,6 +80,7 @@ class Fleet:
         self._members: dict[str, Member] = {}
         self._sources: dict[DatabaseSource, Activity] = {}
         self._retiring: set[asyncio.Task[None]] = set()
+        self._outdated: WeakSet[CallPath] = WeakSet()
         self._chosen = False
         self.current = self._member(configuration.start)
         self.restart: tuple[str, ...] = ()
@@ -338,6 +341,22 @@ class Fleet:
         if self._fault is not None:
             raise ConfigError(self._fault.message, hint=self._fault.hint, details=self._fault.details)
 
+    async def _valid(self, path: CallPath) -> None:
+        """Refuse what a person has agreed to under rules that are no longer in force.
+
+        Raises:
+            ConfigError: The configuration is not valid now.
+            ConsentError: The path's rules are others now, or its connection is gone.
+        """
+        await self.refreshed()
+        self._check()
+        if path in self._outdated:
+            raise ConsentError(
+                "The policy was changed while the person was asked; nothing has been done.",
+                code="confirmation_expired",
+                hint="Repeat the call; it will be judged by what holds now.",
+            )
+
     def _kept(self, settings: Settings) -> Any:
         return settings.state.model_copy(update={name: getattr(self._state, name) for name in _FIXED})
 
@@ -393,6 +412,7 @@ class Fleet:
         logging.getLogger().setLevel(state.log_level)
         log.warning("the configuration was changed, and is in force%s", _restarts(self.restart))
         old = self._members
+        before_paths = {member.path for member in (*old.values(), self.current)}
         same = before.caller == configuration.caller and (len(before.grants) > 1) == (len(configuration.grants) > 1)
         self._members = {}
         at = self.current
@@ -403,6 +423,7 @@ class Fleet:
             elif member is not at:
                 self._retire(member)
         self.current = self._after(at, old)
+        self._outdated.update(before_paths - {member.path for member in (*self._members.values(), self.current)})
 
     def _after(self, at: Member, old: dict[str, Member]) -> Member:
         """Return what is current once the configuration was changed: what was, where it is still there."""
