@@ -10,6 +10,9 @@ from pgwarden.fleet.member import Member
 from pgwarden.grants import Grant
 from pgwarden.settings import LIBPQ_VARIABLES
 
+_EMBEDDED = "pgwarden"
+"""The database of the embedded server."""
+
 
 def describe(grant: Grant, member: Member | None, *, current: bool, restart: Sequence[str]) -> ConnectionInfo:
     """Return how a connection is listed.
@@ -27,7 +30,7 @@ def describe(grant: Grant, member: Member | None, *, current: bool, restart: Seq
     url = connection.database_url.get_secret_value() if connection.database_url else ""
     made = member.source.made if member else None
     embedded = not grant.named and not url and not _libpq()
-    address: Address | None = Address("embedded") if embedded else None
+    address: Address | None = Address("embedded", "", database or _EMBEDDED) if embedded else None
     note = f"the variable {grant.missing} is not set" if grant.missing else ""
     if not embedded and not note:
         address = Connector(url, connection, database).address()

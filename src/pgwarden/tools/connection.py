@@ -140,7 +140,7 @@ def _connections(ctx: Context) -> Connections:
 
 
 def _now(info: ConnectionInfo) -> Ack:
-    where = f"{info.host}:{info.port}/{info.database}" if info.host else info.database
+    where = f"{info.host}{f':{info.port}' if info.port else ''}/{info.database}"
     text = f"Calls run on {info.name} ({where}) now: sql_profile {info.sql_profile}, tool_profile {info.tool_profile}."
     return Ack(text, {"current": info.name, "sql_profile": info.sql_profile, "tool_profile": info.tool_profile})
 
