@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +15,7 @@ import anyio
 from pgwarden.db import planning, roles
 from pgwarden.db.blocks import Blocks, Parameters
 from pgwarden.db.catalog import CatalogCache
+from pgwarden.db.change import Change, Done, Fate
 from pgwarden.db.connect import Address, Attempt
 from pgwarden.db.cursor import Collector, Keeper
 from pgwarden.db.hiding import veils
@@ -21,9 +23,11 @@ from pgwarden.db.objects import Bound, ObjectCache
 from pgwarden.db.pool import Pool
 from pgwarden.db.read import Reader, Request
 from pgwarden.db.routing import Router, Target, TargetStatus
+from pgwarden.db.session import Session
+from pgwarden.db.statements import Statements
 from pgwarden.db.types import TypeNames
 from pgwarden.db.watchdog import Watchdog
-from pgwarden.db.write import Change, Fate, Writer
+from pgwarden.db.write import Isolation, Manner, Writer
 from pgwarden.errors import DatabaseError, PolicyError, QueryError
 from pgwarden.guard.catalog import Catalog
 from pgwarden.policy.objects import ObjectRules, hides_database
@@ -222,6 +226,49 @@ class Database:
         return await self._change(
             Change(statement, params, limit, max_bytes, timeout_s, max_affected, dry_run, in_transaction, masking)
         )
+
+    async def transact(
+        self,
+        work: Callable[[Statements], Awaitable[None]],
+        *,
+        timeout_s: float,
+        max_affected: int | None,
+        isolation: Isolation = "serializable",
+        dry_run: bool = False,
+        scope: str = "database:write",
+    ) -> list[Written]:
+        """Run several statements that the guard has let through as one transaction, all or nothing.
+
+        Where another transaction is in the way (40001, 40P01) everything was rolled back, and `work` runs again from
+        its start, at most 3 times. Deferrable constraints are checked at the end.
+
+        Args:
+            work: Runs the statements, one after the other. It must keep nothing of a run that failed.
+            timeout_s: Seconds for the check of constraints and for COMMIT; each statement brings its own.
+            max_affected: Rows that all of it may affect at most; None: any number.
+            isolation: Of the transaction.
+            dry_run: Roll back instead of committing.
+            scope: What the token has to grant.
+
+        Returns:
+            What each statement did.
+
+        Raises:
+            DatabaseError, PolicyError: as `write`.
+            Exception: whatever `work` raises; nothing was changed then.
+        """
+        await self._check(scope)
+        manner = Manner(timeout_s, max_affected, isolation, dry_run)
+
+        async def run(session: Session) -> list[Done]:
+            statements = Statements(session)
+            await work(statements)
+            return statements.done
+
+        with self._fate(rows_only=True) as fate:
+            async with self._turns:
+                done = await self._shielded(self._router.transact(run, manner, fate))
+            return [await self._written(each, dry_run=dry_run) for each in done]
 
     async def estimate(
         self,
@@ -427,24 +474,32 @@ class Database:
             roles.require_least_privilege(await self.role(), writes=self._writes)
 
     async def _change(self, change: Change) -> Written:
+        with self._fate(_rows_only(change.statement)) as fate:
+            async with self._turns:
+                done = await self._shielded(self._router.write(change, fate))
+            return await self._written(done, dry_run=change.dry_run)
+
+    @contextmanager
+    def _fate(self, rows_only: bool) -> Iterator[Fate]:
+        """Say in a cancellation what became of a change; forget what was known where definitions may have changed."""
         fate = Fate()
         self._watchdog.wake()
         try:
-            async with self._turns:
-                done = await self._shielded(self._router.write(change, fate))
-            rows = await self._returned(done.rows)
+            yield fate
         except asyncio.CancelledError as exc:
             exc.add_note(FATES[fate.state])
             raise
         finally:
-            if fate.state != "unchanged" and not _rows_only(change.statement):
+            if fate.state != "unchanged" and not rows_only:
                 self._catalog.forget()
                 self._objects.forget()
+
+    async def _written(self, done: Done, *, dry_run: bool) -> Written:
         return Written(
             done.rows.tag,
             done.affected,
-            rows,
-            rolled_back=change.dry_run,
+            await self._returned(done.rows),
+            rolled_back=dry_run,
             notices=done.notices,
             touched=done.touched,
         )

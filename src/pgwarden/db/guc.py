@@ -29,6 +29,7 @@ def settings(
     check: bool = False,
     generic: bool = False,
     transaction_ms: int = 0,
+    idle_ms: int = 0,
     local: bool = True,
 ) -> Step:
     """Return the statement that prepares a transaction, or a session.
@@ -40,12 +41,13 @@ def settings(
         check: Whether the server should look for a client that is gone.
         generic: Whether prepared statements are planned without values.
         transaction_ms: Milliseconds for the whole transaction; 0: no limit, and for servers before 17.
+        idle_ms: Milliseconds between two statements of a transaction; 0: somewhat more than for a statement.
         local: Whether they end with the transaction; else with the session's reset.
     """
     values = {
         "statement_timeout": str(timeout_ms),
         "lock_timeout": str(lock_timeout_ms),
-        "idle_in_transaction_session_timeout": str(timeout_ms + ms(GRACE_S)),
+        "idle_in_transaction_session_timeout": str(idle_ms or timeout_ms + ms(GRACE_S)),
         **dict(_FORM),
         **dict([_CHECK_CLIENT] if check else []),
         # Compiling takes longer than any query of the catalogs.

@@ -140,6 +140,11 @@ class Link:
         """Whether the connection is known to be lost or closed."""
         return bool(self._pgconn.status == ConnStatus.BAD)
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction stands on it, in whatever state; False where the connection is lost."""
+        return self._pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+
     async def exchange(self, before: Sequence[Step], statement: Step, collector: Collector) -> ServerMessage | None:
         """Run a statement in a READ ONLY transaction that is rolled back.
 

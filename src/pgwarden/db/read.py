@@ -109,7 +109,7 @@ class Reader:
             self._pool.release(link)
 
     async def _on(self, link: Link, request: Request) -> Collector:
-        sent = _render(request, self._blocks, link.version)
+        sent = render(request, self._blocks, link.version)
         collector = Collector(request.limit, request.max_bytes, bounded=request.wrap, masking=request.masking)
         started = time.monotonic()
         try:
@@ -161,7 +161,13 @@ class _AgainError(Exception):
         self.without_pipeline = without_pipeline
 
 
-def _render(request: Request, blocks: Blocks, version: int) -> Sent:
+def render(request: Request, blocks: Blocks, version: int) -> Sent:
+    """Return a request as it goes to a server of a version.
+
+    Raises:
+        ArgumentError: A value cannot be sent.
+        InternalError, NotSupportedError: There is no such block.
+    """
     if request.block:
         text, values = blocks.pick(request.statement, version).render(request.parameters)
         text = veil(text, request.hiding) if request.hiding else text

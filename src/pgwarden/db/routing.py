@@ -10,16 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
+from pgwarden.db.change import Change, Done, Fate
 from pgwarden.db.cursor import Collector
 from pgwarden.db.errors import RECOVERY_CONFLICT
 from pgwarden.db.pool import Pool
 from pgwarden.db.read import Reader, Request
-from pgwarden.db.write import Change, Done, Fate, Writer
+from pgwarden.db.session import Session
+from pgwarden.db.write import Manner, Writer
 from pgwarden.errors import ConnectionLostError, UnavailableError, WardenError
+
+T = TypeVar("T")
 
 TTL_S = 3.0
 """For how long, in seconds, health counts as known."""
@@ -115,6 +120,13 @@ class Target:
         self.last_error = exc.message if isinstance(exc, WardenError) else "no answer in time"
 
 
+@dataclass(slots=True)
+class Wrote:
+    """Where a change is in the log; None: not known."""
+
+    position: int | None = None
+
+
 class Router:
     """Chooses the server for a read."""
 
@@ -167,15 +179,36 @@ class Router:
         Raises:
             DatabaseError, ArgumentError: see `Writer.run`.
         """
-        position: float | None = None
+        with self.writing(fate) as wrote:
+            done = await self.primary.writer.run(change, fate, locate=self.locates)
+            wrote.position = done.position
+        return done
+
+    async def transact(self, work: Callable[[Session], Awaitable[T]], manner: Manner, fate: Fate) -> T:
+        """Run several statements as one transaction on the primary; otherwise as `write`.
+
+        Raises:
+            DatabaseError, ArgumentError: see `Writer.transact`.
+        """
+        with self.writing(fate) as wrote:
+            made, wrote.position = await self.primary.writer.transact(work, manner, fate, locate=self.locates)
+        return made
+
+    @property
+    def locates(self) -> bool:
+        """Whether the position in the log behind a change has to be known."""
+        return bool(self.replicas)
+
+    @contextmanager
+    def writing(self, fate: Fate) -> Iterator[Wrote]:
+        """Note, when the block ends, how far replicas must have come to show what it has written."""
+        wrote = Wrote()
         try:
-            done = await self.primary.writer.run(change, fate, locate=bool(self.replicas))
-            position = done.position
+            yield wrote
         finally:
             if fate.state != "unchanged":
                 self._writes += 1
-                self._written = max(self._written, float("inf") if position is None else position)
-        return done
+                self._written = max(self._written, float("inf") if wrote.position is None else wrote.position)
 
     async def look(self) -> None:
         """Look at all servers, and wait for what they say."""

@@ -1,16 +1,12 @@
-"""One change on the primary: run, looked at, and only then committed or rolled back.
+"""Changes on the primary: run, looked at, and only then committed or rolled back (`session.py` has the batches).
 
-    BEGIN; settings; SAVEPOINT; effects; the statement; RELEASE; SET CONSTRAINTS ALL IMMEDIATE; effects
-    COMMIT (and the position in the log), or ROLLBACK
-    DISCARD ALL
-
-each line one batch of the extended protocol. Between the first two it is decided whether the change may stay: not
-where it affected more rows than allowed (the difference of the effects tells), and not in a dry run. RELEASE fails
-where the statement itself ended the transaction. Deferred constraints are checked before the decision, so that a dry
-run tells the truth.
+Between the statements and COMMIT it is decided whether the change may stay: not where it affected more rows than
+allowed (the difference of the effects tells), and not in a dry run. Deferred constraints are checked before the
+decision, so that a dry run tells the truth.
 
 A change is never sent twice. Until COMMIT is sent, a lost connection or a cancelled call means that nothing was
 changed; from then on its answer is waited for, whoever is cancelled, and where there is none the outcome is unknown.
+Several statements of one transaction that another one was in the way of were rolled back whole, and are run again.
 
 What PostgreSQL refuses to run in a transaction goes alone, and takes effect as it runs.
 """
@@ -18,36 +14,36 @@ What PostgreSQL refuses to run in a transaction goes alone, and takes effect as 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pgwarden.db import errors, guc
 from pgwarden.db.blocks import Blocks
-from pgwarden.db.cursor import Keeper, dump
-from pgwarden.db.link import Answers, BrokenError, Link, Step
+from pgwarden.db.change import Change, Done, Fate, excess, position
+from pgwarden.db.cursor import Keeper
+from pgwarden.db.link import BrokenError, Link, Step
 from pgwarden.db.notices import Notices
 from pgwarden.db.pool import Pool
-from pgwarden.errors import ArgumentError, QueryError, TooManyRowsError
-from pgwarden.results import Touched
+from pgwarden.db.session import Session, within
+from pgwarden.errors import QueryError
 from pgwarden.settings import LimitSettings
 
-if TYPE_CHECKING:
-    from psycopg.pq.abc import PGresult
+Isolation = Literal["read committed", "repeatable read", "serializable"]
 
-    from pgwarden.guard.shields import Masking
-
-_BEGIN = Step(b"BEGIN")
-_SAVEPOINT = Step(b"SAVEPOINT pgwarden")
-_RELEASE = Step(b"RELEASE SAVEPOINT pgwarden")
-_CHECK_CONSTRAINTS = Step(b"SET CONSTRAINTS ALL IMMEDIATE")
-_COMMIT = Step(b"COMMIT")
-_FIRST = 4
-"""Steps before the statement."""
-
-_ENDED = frozenset({"25P01", "3B001"})
-"""What RELEASE says where its transaction, or its savepoint, is gone."""
+RETRIES = 3
+"""How often a transaction is run again that another one was in the way of."""
+_RETRY_S = 0.05
+"""Seconds before it is, at most; doubles each time."""
+_DEFER = Step(b"SET CONSTRAINTS ALL DEFERRED")
+_BEGIN: Mapping[Isolation, Step] = {
+    "read committed": Step(b"BEGIN ISOLATION LEVEL READ COMMITTED"),
+    "repeatable read": Step(b"BEGIN ISOLATION LEVEL REPEATABLE READ"),
+    "serializable": Step(b"BEGIN ISOLATION LEVEL SERIALIZABLE"),
+}
 
 _AGAIN = "Nothing was changed; repeat the call."
 _LEFT_BEHIND: Mapping[str, str] = {
@@ -62,52 +58,13 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A change to make; the attributes are the arguments of `Database.write`."""
+class Manner:
+    """How several statements are run as one; the attributes are the arguments of `Database.transact`."""
 
-    statement: str
-    parameters: Sequence[object]
-    limit: int
-    max_bytes: int
     timeout_s: float
     max_affected: int | None
+    isolation: Isolation = "serializable"
     dry_run: bool = False
-    in_transaction: bool = True
-    masking: Masking | None = None
-
-    @property
-    def scrub(self) -> bool:
-        """Whether nothing that the server says may quote values."""
-        return self.masking is not None and self.masking.scrub
-
-
-@dataclass(slots=True)
-class Fate:
-    """Whether the change was made: what is true at any moment, also for a caller that no longer waits."""
-
-    state: Literal["unchanged", "unknown", "changed"] = "unchanged"
-
-
-@dataclass(slots=True)
-class Done:
-    """A change that was made, or rolled back in a dry run.
-
-    Attributes:
-        rows: What it returned, and its command tag.
-        notices: What the server said.
-        touched: Tables whose rows were changed.
-        position: Bytes of log behind it; None where that is not known, or was not asked for.
-    """
-
-    rows: Keeper
-    notices: tuple[str, ...] = ()
-    touched: tuple[Touched, ...] = ()
-    position: int | None = None
-
-    @property
-    def affected(self) -> int | None:
-        """The rows that the tag counts; None where it counts none, or only those that were returned."""
-        return None if self.rows.tag.startswith("SELECT") and self.rows.types else self.rows.counted
 
 
 class Writer:
@@ -136,11 +93,52 @@ class Writer:
                 left behind.
             ArgumentError: There is no dry run of it, or a value cannot be sent.
         """
-        statement = _step(change)
+        statement = change.step()
+        async with self._link(fate) as link:
+            if change.in_transaction:
+                return await self._in_transaction(link, change, fate, locate)
+            return await self._alone(link, change, statement, fate, locate)
+
+    async def transact(
+        self, work: Callable[[Session], Awaitable[T]], manner: Manner, fate: Fate, *, locate: bool
+    ) -> tuple[T, int | None]:
+        """Run several statements as one transaction, again from the start where another one was in the way.
+
+        Args:
+            work: Runs them, and returns what the caller gets.
+            manner: How.
+            fate: Kept true.
+            locate: Whether to ask for the position in the log behind it.
+
+        Returns:
+            What `work` returned the last time, and the position.
+
+        Raises:
+            DatabaseError: as `run`; whatever `work` raises: nothing was changed then.
+        """
+        for attempt in range(RETRIES + 1):
+            try:
+                async with self._link(fate) as link:
+                    return await self._transaction(link, work, manner, fate, locate)
+            except QueryError as exc:
+                if not exc.retryable or attempt == RETRIES:
+                    raise
+            # Two that met would meet again.
+            await asyncio.sleep(random.uniform(0, _RETRY_S * 2**attempt))  # noqa: S311
+        raise AssertionError
+
+    @asynccontextmanager
+    async def _link(self, fate: Fate) -> AsyncIterator[Link]:
+        """Lend a link; what fails on it becomes an error that says whether something was changed.
+
+        Raises:
+            UnavailableError: No connection could be made.
+            ConnectionLostError: It broke, and nothing was changed.
+            OutcomeUnknownError: It broke, and the change may have been made.
+        """
         link = await self._pool.acquire()
         try:
-            work = self._in_transaction if change.in_transaction else self._alone
-            return await work(link, change, statement, fate, locate)
+            yield link
         except asyncio.CancelledError:
             await link.abort()
             raise
@@ -154,104 +152,81 @@ class Writer:
         finally:
             self._pool.release(link)
 
-    async def _in_transaction(self, link: Link, change: Change, statement: Step, fate: Fate, locate: bool) -> Done:
-        notices, rows = Notices(scrub=change.scrub), Keeper(change.limit, change.max_bytes, masking=change.masking)
-        effects = self._block("write_effects", link)
-        before = (_BEGIN, self._settings(link, change), _SAVEPOINT, effects)
-        steps = (*before, statement, _RELEASE, _CHECK_CONSTRAINTS, effects)
-        with link.listening(notices):
-            started = time.monotonic()
-            # Deferred triggers have as long again.
-            answers = await self._within(2 * change.timeout_s, link, link.run(steps, rows=_FIRST, collector=rows))
-            if answers.error is not None:
-                if not link.broken:
-                    await link.reset(rollback=True)
-                raise _refused(answers, change, started)
-            done = Done(rows, touched=_difference(answers.results[_FIRST - 1], answers.results[-1]))
-            excess = _excess(done, change.max_affected)
-            if change.dry_run or excess:
-                await link.reset(rollback=True)
-            if excess and not change.dry_run:
-                raise excess
-            if not change.dry_run:
-                done.position = await _to_the_end(self._commit(link, change, fate, locate))
-        done.notices = (*notices.texts(), *([f"Without dry_run it is refused. {excess.message}"] if excess else []))
+    async def _in_transaction(self, link: Link, change: Change, fate: Fate, locate: bool) -> Done:
+        session = self._session(link, transaction_s=3 * change.timeout_s + guc.GRACE_S)
+        try:
+            done = await session.change(change, final=True)
+            found = excess(done.total, change.max_affected, done.rows.tag)
+            if found and not change.dry_run:
+                raise found
+        except QueryError:
+            await session.rollback()
+            raise
+        if change.dry_run:
+            await session.rollback()
+            if found:
+                done.notices = (*done.notices, f"Without dry_run it is refused. {found.message}")
+        else:
+            done.position = await _to_the_end(session.commit(fate, change.timeout_s, locate=locate))
         return done
 
-    async def _commit(self, link: Link, change: Change, fate: Fate, locate: bool) -> int | None:
-        """Commit, and return the position in the log behind it where that is asked for and known.
-
-        Raises:
-            BrokenError: The connection broke.
-            QueryError: The server rolled back instead.
-        """
-        if not link.alive:
-            raise BrokenError("the server has ended the session.")
-        started = time.monotonic()
-        steps = (_COMMIT, self._block("write_position", link)) if locate else (_COMMIT,)
-        fate.state = "unknown"
-        answers = await self._within(change.timeout_s, link, link.run(steps))
-        if not answers.results:
-            fate.state = "unchanged"
-            await link.reset(rollback=True)
-            raise _refused(answers, change, started)
-        if answers.results[0][0].command_status != b"COMMIT":
-            raise BrokenError("the server answered COMMIT with something else.")
-        fate.state = "changed"
-        await link.reset(rollback=False)
-        return _position(answers.results[1]) if len(answers.results) > 1 else None
+    async def _transaction(
+        self, link: Link, work: Callable[[Session], Awaitable[T]], manner: Manner, fate: Fate, locate: bool
+    ) -> tuple[T, int | None]:
+        session = self._session(link, begin=(_BEGIN[manner.isolation], _DEFER))
+        try:
+            made = await work(session)
+            await session.check_constraints(manner.timeout_s)
+            found = excess(session.affected, manner.max_affected, "", "transaction")
+            if found:
+                raise found
+        except (asyncio.CancelledError, BrokenError):
+            raise
+        except BaseException:
+            await session.rollback()
+            raise
+        if manner.dry_run:
+            await session.rollback()
+            return made, None
+        return made, await _to_the_end(session.commit(fate, manner.timeout_s, locate=locate))
 
     async def _alone(self, link: Link, change: Change, statement: Step, fate: Fate, locate: bool) -> Done:
         notices, rows = Notices(scrub=change.scrub), Keeper(change.limit, change.max_bytes, masking=change.masking)
         started = time.monotonic()
-        answers = await self._within(guc.GRACE_S, link, link.run((self._settings(link, change),)))
+        settings = guc.settings(
+            guc.ms(change.timeout_s),
+            guc.ms(self._lock_timeout_s),
+            check=self._pool.checks_client and link.version >= guc.CHECK_CLIENT_VERSION,
+            local=False,
+        )
+        answers = await within(guc.GRACE_S, link, link.run((settings,)))
         if answers.error is None:
             with link.listening(notices):
                 fate.state = "unknown"
                 work = link.run((statement,), rows=0, collector=rows)
-                answers = await self._within(change.timeout_s, link, work)
+                answers = await within(change.timeout_s, link, work)
         if answers.error is not None:
             if not link.broken:
                 await link.reset(rollback=False)
-            raise _refused(answers, change, started, alone=True)
+            raise _refused_alone(answers.error, change, started)
         fate.state = "changed"
-        position = await self._locate(link) if locate else None
+        where = await self._locate(link) if locate else None
         await link.reset(rollback=False)
-        return Done(rows, notices.texts(), position=position)
+        return Done(rows, notices.texts(), position=where)
 
     async def _locate(self, link: Link) -> int | None:
         """Return the position in the log, or None where the server no longer answers: the change has been made."""
+        step = Step(self._blocks.pick("write_position", link.version).text.encode())
         try:
-            answers = await self._within(guc.GRACE_S, link, link.run((self._block("write_position", link),)))
+            answers = await within(guc.GRACE_S, link, link.run((step,)))
         except BrokenError:
             return None
-        return _position(answers.results[0]) if answers.results else None
+        return position(answers.results[0]) if answers.results else None
 
-    async def _within(self, seconds: float, link: Link, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for an exchange, and somewhat longer than the server should take.
-
-        Raises:
-            BrokenError: It took longer still; the link is given up.
-        """
-        try:
-            async with asyncio.timeout(seconds + guc.GRACE_S):
-                return await work
-        except TimeoutError:
-            await link.abort()
-            raise BrokenError("the server did not answer in time.") from None
-
-    def _settings(self, link: Link, change: Change) -> Step:
-        whole = change.in_transaction and link.version >= guc.TRANSACTION_TIMEOUT_VERSION
-        return guc.settings(
-            guc.ms(change.timeout_s),
-            guc.ms(self._lock_timeout_s),
-            check=self._pool.checks_client and link.version >= guc.CHECK_CLIENT_VERSION,
-            transaction_ms=guc.ms(3 * change.timeout_s + guc.GRACE_S) if whole else 0,
-            local=change.in_transaction,
+    def _session(self, link: Link, **more: Any) -> Session:
+        return Session(
+            link, self._blocks, lock_timeout_s=self._lock_timeout_s, checks_client=self._pool.checks_client, **more
         )
-
-    def _block(self, name: str, link: Link) -> Step:
-        return Step(self._blocks.pick(name, link.version).text.encode())
 
 
 async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
@@ -268,71 +243,12 @@ async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
     return task.result()
 
 
-def _step(change: Change) -> Step:
-    if "\0" in change.statement:
-        # The wire would end the text there, and the server see another one than the guard.
-        raise ArgumentError("A statement cannot contain the character NUL.")
-    if change.dry_run and not change.in_transaction:
-        raise ArgumentError(
-            "There is no dry run of what cannot run in a transaction.",
-            code="no_dry_run",
-            hint="Look at the plan that a call without confirmation returns.",
-        )
-    values = (*change.parameters, *(change.masking.parameters if change.masking else ()))
-    return Step(change.statement.encode(), *(dump(values) if values else ((), ())))
-
-
-def _refused(answers: Answers, change: Change, started: float, *, alone: bool = False) -> QueryError:
-    """Return the error for what the server refused, wherever in the batch that was."""
-    assert answers.error is not None
-    if answers.error.sqlstate in _ENDED and not alone and len(answers.results) == _FIRST + 1:
-        return QueryError(
-            "The statement would have ended its transaction; nothing was changed.",
-            code="transaction_ended",
-            hint="Each call is a transaction of its own, which is committed when the statement succeeds.",
-        )
+def _refused_alone(found: errors.ServerMessage, change: Change, started: float) -> QueryError:
+    """Return the error for what the server refused outside a transaction, and what that may leave behind."""
     timed_out = time.monotonic() - started >= change.timeout_s * 0.95
-    error = errors.query_error(
-        answers.error, length=len(change.statement), timed_out=timed_out, scrub=change.scrub, writing=True
-    )
+    length = len(change.statement)
+    error = errors.query_error(found, length=length, timed_out=timed_out, scrub=change.scrub, writing=True)
     words = " ".join(change.statement[:80].upper().split())
-    left = next((hint for start, hint in _LEFT_BEHIND.items() if words.startswith(start)), None) if alone else None
+    left = next((hint for start, hint in _LEFT_BEHIND.items() if words.startswith(start)), None)
     error.hint = " ".join(filter(None, (error.hint, left))) or None
     return error
-
-
-def _excess(done: Done, limit: int | None) -> TooManyRowsError | None:
-    """Return the error where more rows were affected than allowed, by whatever part of the change."""
-    total = max(done.affected or 0, sum(each.total for each in done.touched))
-    if limit is None or total <= limit:
-        return None
-    return TooManyRowsError(
-        f"The statement would have changed {total:,} rows, and {limit:,} are allowed; it was rolled back.",
-        hint="Change fewer rows at a time; triggers and cascades count. PGWARDEN_MAX_AFFECTED_ROWS is the limit.",
-        details={"affected": total, "limit": limit, "command": done.rows.tag},
-    )
-
-
-def _difference(before: Sequence[PGresult], after: Sequence[PGresult]) -> tuple[Touched, ...]:
-    """Return what was changed between two answers of the block `write_effects`."""
-    already = {oid: counts for oid, _, _, counts in _effects(before)}
-    found = []
-    for oid, schema, name, counts in _effects(after):
-        # A table that was truncated counts anew.
-        inserted, updated, deleted = (max(n - m, 0) for n, m in zip(counts, already.get(oid, (0, 0, 0)), strict=True))
-        found.append(Touched(schema, name, inserted, updated, deleted))
-    return tuple(sorted((each for each in found if each.total), key=lambda each: (each.schema, each.name)))
-
-
-def _effects(results: Sequence[PGresult]) -> list[tuple[str, str, str, tuple[int, ...]]]:
-    found = []
-    for result in results:
-        for row in range(result.ntuples):
-            oid, schema, name, *counts = ((result.get_value(row, i) or b"").decode() for i in range(result.nfields))
-            found.append((oid, schema, name, tuple(map(int, counts))))
-    return found
-
-
-def _position(results: Sequence[PGresult]) -> int | None:
-    value = results[0].get_value(0, 0) if results and results[0].ntuples else None
-    return None if value is None else int(value)
