@@ -70,7 +70,7 @@ def _own(fields: Any) -> list[tuple[str, Any]]:
     """A connection's keys beside the rules that it shares, without what is in those of the file's own."""
     shared = {*Rules.model_fields, "functions", "unsafe", "role"}
     kept = [(name, inner) for name, inner in fields if name not in shared]
-    return [*kept, *((name, inner) for name, inner in fields if name in ("role", "unsafe"))]
+    return [*kept, *((name, inner) for name, inner in fields if name in ("role", "functions", "unsafe"))]
 
 
 def decisions() -> str:

@@ -359,6 +359,21 @@ async def test_testing(shops: Opener) -> None:
         assert "works: no" in await call(client, "test_connection", connection="broken")
 
 
+async def test_replicas(shops: Opener, policy: Path, staging: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are counted, looked at, and have connection strings of their own."""
+    write(policy, GOVERNANCE.replace("_url_env: STAGING_URL", "_url_env: STAGING_URL\n    replica_urls_env: REPLICAS"))
+    monkeypatch.setenv("REPLICAS", f"{staging}, postgresql://nobody:hunter2@127.0.0.1:1/none")
+    async with shops() as client:
+        found = {row["connection"]: row for row in await rows(client, "list_connections")}
+        assert found["staging"]["replicas"] == "2"
+        seen = json.loads(await call(client, "test_connection", format="json"))["servers"]
+        assert [each["reachable"] for each in seen] == [True, True, False]
+        assert "no standby" in seen[1]["note"]
+        assert "refused" in seen[2]["error"]
+        assert "127.0.0.1:1/none" in await call(client, "get_connection_string", server="replica-2")
+        assert "replica-2" in (await error(client, "get_connection_string", server="replica2"))["hint"]
+
+
 async def test_the_connection_string(shops: Opener, policy: Path, staging: str, tmp_path: Path) -> None:
     """Its password comes only where the policy grants it, after a yes; it is in no plan and not in the audit."""
     secret = str(psycopg.conninfo.conninfo_to_dict(staging)["password"])

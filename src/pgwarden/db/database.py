@@ -450,7 +450,8 @@ class Database:
         """
         self._scopes.require(READ_SCOPE)
         target = next(each for each in self._router.targets if each.name == name)
-        return await self._shielded(target.pool.connector.attempt())
+        async with self._turns:
+            return await self._shielded(target.pool.connector.attempt())
 
     async def close(self) -> None:
         """End running statements on the server and close every connection; takes 2 seconds at most."""

@@ -52,6 +52,7 @@ log = logging.getLogger(__name__)
 
 _FIXED = ("home", "audit_path", "audit_max_bytes", "audit_keep")
 """Settings that count from the next start on."""
+_LOG = "The log on stderr has the cause."
 
 
 class Fleet:
@@ -374,8 +375,10 @@ class Fleet:
             log.error("no call runs until the configuration is mended: %s", fault and fault.message)
         else:
             self._watch.accept(files)
-            self._fault = None
+            # Should it fail half-way, no call runs.
+            self._fault = ConfigError("The configuration was changed and could not be put in force.", hint=_LOG)
             self._apply(configuration)
+            self._fault = None
         self._note(files, fault, self._configuration.digest)
 
     def _read(self) -> tuple[ConfigError | None, Configuration | None, list[Path]]:
@@ -400,6 +403,10 @@ class Fleet:
             message = f"The configuration was changed and is not valid, so no call runs until it is mended: {wrong}"
             hint = exc.hint or "Tell the person: the owner of this server has to mend the file."
             return ConfigError(message, hint=hint, details={"file": str(at)} if at else None), None, files
+        except Exception:
+            # A defect of ours must not let calls run on under what is no longer meant.
+            log.exception("the configuration could not be read")
+            return ConfigError("The configuration was changed and could not be read.", hint=_LOG), None, files
 
     def _apply(self, configuration: Configuration) -> None:
         before, self._configuration = self._configuration, configuration
