@@ -69,6 +69,8 @@ class DatabaseSource:
         self.absent = absent
         """Why there is no database here; None where there is one."""
         self._foreign = foreign
+        self.ended = False
+        """Whether its connections were closed for good."""
         self._lock = asyncio.Lock()
         self._database: Database | None = None
 
@@ -105,7 +107,8 @@ class DatabaseSource:
         return self._database or cast("Database", Absent(_unconfigured))
 
     async def end(self) -> None:
-        """End running statements, and close all connections."""
+        """End running statements, and close all connections for good."""
+        self.ended = True
         if self._database is not None:
             await self._database.close()
 

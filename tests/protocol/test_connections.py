@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 
 from fix_db import PLAIN_ROLE, Servers
 from fix_server import Era, Opener
+from pgwarden.audit import verify
+from pgwarden.server import build
 
 pytestmark = pytest.mark.anyio
 
@@ -465,3 +468,61 @@ async def test_the_client_is_told(
     secret = str(psycopg.conninfo.conninfo_to_dict(staging)["password"])
     assert secret not in read(server_log)
     assert PLAIN_ROLE not in read(server_log)
+
+
+STORM = """
+version: 1
+limits: {{rate_limit: 0, max_rows: {number}}}
+connections:
+  staging: {{database_url_env: STAGING_URL, profile: developer}}
+  production: {{database_url_env: PRODUCTION_URL, masks: [{{column: '*.*.email', mask: {mask}}}]}}
+"""
+READ = {"sql": "SELECT email FROM items WHERE id = 1"}
+
+
+async def test_a_storm(
+    server_environment: Callable[..., dict[str, str]],
+    policy: Path,
+    staging: str,
+    production: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever is connected, disconnected and configured at once: masks hold where they should, and nothing is left."""
+    variables = {"PGWARDEN_GOVERNANCE": str(policy), "STAGING_URL": staging, "PRODUCTION_URL": production}
+    for name, value in server_environment(None, **variables).items():
+        monkeypatch.setenv(name, value)
+    write(policy, STORM.format(number=10, mask="redact"))
+    _, fleet = build()
+    chance, codes = random.Random(7), set[str]()
+    calls: list[tuple[str, dict[str, Any]]] = [
+        *[("run_query", READ)] * 6,
+        *(("connect", {"connection": name}) for name in ("staging", "production")),
+        ("switch_database", {"database": production.rpartition("/")[2]}),
+        ("switch_database", {"database": "postgres"}),
+        ("disconnect", {}),
+        ("test_connection", {"connection": "staging"}),
+        ("execute_sql", {"sql": "UPDATE items SET name = name WHERE id = 1", "confirm": True}),
+    ]
+
+    async def work(until: float) -> None:
+        while anyio.current_time() < until:
+            tool, arguments = chance.choice(calls)
+            member = await fleet.refreshed()
+            answer = await member.path(tool, dict(arguments))
+            codes.add(str(answer.error["code"]) if answer.error else "")
+            if arguments is READ and not answer.error:
+                assert ("a1@" in "".join(answer.blocks)) is member.place.name.startswith("staging")
+            await asyncio.sleep(0)
+
+    working = [asyncio.create_task(work(anyio.current_time() + 2.5)) for _ in range(5)]
+    for number in range(5):
+        await anyio.sleep(0.5)
+        write(policy, STORM.format(number=11 + number, mask="null" if number % 2 else "redact"))
+    await asyncio.gather(*working)
+    await anyio.sleep(0.3)
+    assert "" in codes
+    assert "internal_error" not in codes
+    assert len(fleet._sources) <= 3
+    await fleet.close()
+    assert verify(tmp_path / "home" / "audit.jsonl").problem is None

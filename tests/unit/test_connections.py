@@ -182,8 +182,8 @@ def test_a_variable_that_is_not_set_is_told_later(tmp_path: Path, monkeypatch: p
 
 def test_a_url_of_the_callers_gets_the_policy_of_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And no connection's, wider or not; none where the file does not allow such URLs."""
-    text = "version: 1\nprofile: developer\nconnections: {one: {service: s, profile: admin}, default: {profile: read_only}}"
-    text += "\n"
+    named = "{one: {service: s, profile: admin}, default: {profile: read_only}}"
+    text = f"version: 1\nprofile: developer\nconnections: {named}\n"
     found = configuration(tmp_path, text + "connections_ad_hoc: true\n", monkeypatch)
     assert found.ad_hoc is not None
     assert found.ad_hoc.policy.sql_profile == "read_only"

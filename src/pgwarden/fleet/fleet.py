@@ -81,7 +81,8 @@ class Fleet:
         self._members: dict[str, Member] = {}
         self._sources: dict[DatabaseSource, Activity] = {}
         self._retiring: set[asyncio.Task[None]] = set()
-        self._outdated: WeakSet[CallPath] = WeakSet()
+        self._in_force: WeakSet[CallPath] = WeakSet()
+        """The paths whose rules are those of the configuration."""
         self._chosen = False
         self.current = self._member(configuration.start)
         self.restart: tuple[str, ...] = ()
@@ -191,6 +192,9 @@ class Fleet:
         connectable, same = known[database]
         if not connectable:
             raise PolicyError(f"The role may not connect to the database {database!r}.", code="permission_denied")
+        if here.path not in self._in_force:
+            # Its rules are not those that hold now, and must not come back with it.
+            raise _changed()
         own = here.grant.name != AD_HOC and self._info(here.grant, None).database == database
         member = here if same else self._member(here.grant.name) if own else self._make(here.grant, database)
         await self._enter(member)
@@ -227,7 +231,7 @@ class Fleet:
         return grants[name]
 
     def _member(self, name: str) -> Member:
-        if name not in self._members:
+        if name not in self._members or self._members[name].source.ended:
             self._members[name] = self._make(self._configuration.grants[name])
         return self._members[name]
 
@@ -285,6 +289,7 @@ class Fleet:
             place=Place(name, serial, shown),
             connections=seat,
         )
+        self._in_force.add(path)
         seat.member = Member(grant, source, activity, path, Offers(path), database)
         return seat.member
 
@@ -302,15 +307,18 @@ class Fleet:
             database = await member.source()
             await database.bound()
             await database.query("connection_state", primary=True)
-            if configuration is not self._configuration:
-                raise ConfigError("The configuration was changed meanwhile; call again.", code="config_changed")
+            if configuration is not self._configuration or member.source.ended:
+                raise _changed()
         except BaseException:
             if member is not self.current and self._members.get(member.grant.name) is not member:
                 self._retire(member)
             raise
         before, self.current, self._chosen = self.current, member, True
         if not member.passing:
+            known = self._members.get(member.grant.name)
             self._members[member.grant.name] = member
+            if known is not None and known is not member:
+                self._retire(known)
         if before is not member and before.passing:
             self._retire(before)
 
@@ -351,7 +359,7 @@ class Fleet:
         """
         await self.refreshed()
         self._check()
-        if path in self._outdated:
+        if path not in self._in_force:
             raise ConsentError(
                 "The policy was changed while the person was asked; nothing has been done.",
                 code="confirmation_expired",
@@ -419,7 +427,6 @@ class Fleet:
         logging.getLogger().setLevel(state.log_level)
         log.warning("the configuration was changed, and is in force%s", _restarts(self.restart))
         old = self._members
-        before_paths = {member.path for member in (*old.values(), self.current)}
         same = before.caller == configuration.caller and (len(before.grants) > 1) == (len(configuration.grants) > 1)
         self._members = {}
         at = self.current
@@ -430,7 +437,7 @@ class Fleet:
             elif member is not at:
                 self._retire(member)
         self.current = self._after(at, old)
-        self._outdated.update(before_paths - {member.path for member in (*self._members.values(), self.current)})
+        self._in_force = WeakSet(member.path for member in (*self._members.values(), self.current))
 
     def _after(self, at: Member, old: dict[str, Member]) -> Member:
         """Return what is current once the configuration was changed: what was, where it is still there."""
@@ -515,6 +522,11 @@ class _Seat(Connections):
 
 def _files(env_file: Path | None, settings: Settings) -> list[Path]:
     return [path for path in (env_file, settings.policy.governance) if path is not None]
+
+
+def _changed() -> ConfigError:
+    message = "The connections or their policies were changed meanwhile; nothing has been done."
+    return ConfigError(message, code="config_changed", hint="Call again.")
 
 
 def _restarts(names: Sequence[str]) -> str:
