@@ -1,7 +1,7 @@
 """Which files of the configuration have changed: one stat a file and call, and patience while one is being written.
 
 An editor empties a file and writes it again. What is read in between may be a valid policy with fewer rules, so a
-change counts once the file has rested for a moment; and for longer where it only lost its end.
+change counts once the file has rested for a moment; and for longer where it has become shorter.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Stamp = tuple[int, int, int, int] | None
 REST_S = 0.25
 """Seconds for which a changed file must have been left alone."""
 CUT_REST_S = 2.0
-"""The same for a file of which only the end is missing."""
+"""The same for a file that has become shorter."""
 _LOOK_S = 0.05
 _LONGEST_S = 10.0
 """Seconds that a call waits at most for files that change all the time; what is there counts then."""
@@ -79,8 +79,7 @@ class Watch:
         return max(map(self._needs, self._paths), default=0.0)
 
     def _needs(self, path: Path) -> float:
-        before, now = self._texts.get(path, b""), _bytes(path)
-        return CUT_REST_S if len(now) < len(before) and before.startswith(now) else REST_S
+        return CUT_REST_S if len(_bytes(path)) < len(self._texts.get(path, b"")) else REST_S
 
 
 def _stamp(path: Path) -> Stamp:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ import pytest
 from mcp import Client
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 
+from fix_db import Server
 from fix_server import Era, Opener, connected
+from pgwarden import watch
 from pgwarden.server import build
 
 pytestmark = pytest.mark.anyio
@@ -31,6 +33,12 @@ def era() -> Era:
     return "auto"
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less of it than in earnest, in this process."""
+    monkeypatch.setattr(watch, "CUT_REST_S", 0.6)
+
+
 @pytest.fixture
 def policy(tmp_path: Path) -> Path:
     """The policy file."""
@@ -39,13 +47,15 @@ def policy(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def shop(database_url: str) -> str:
-    """A database with a column that can be masked."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
+@pytest.fixture(scope="module")
+def shop(server: Server) -> Iterator[str]:
+    """A database with a column that can be masked; no test changes it."""
+    name = server.create_database()
+    with psycopg.connect(server.url(name), autocommit=True) as connection:
         connection.execute("CREATE TABLE items (id int PRIMARY KEY, email text)")
         connection.execute("INSERT INTO items VALUES (1, 'ann@example.org'), (2, 'bob@example.org')")
-    return database_url
+    yield server.url(name)
+    server.drop_database(name)
 
 
 def write(path: Path, text: str) -> None:
@@ -89,7 +99,7 @@ async def test_rules_come_and_go(over_stdio: Opener, policy: Path, shop: str, tm
         _, error = await call(client, "execute_sql", sql="DELETE FROM items WHERE id = 2")
         assert error["code"] == "confirmation_required"
         assert "execute_sql" in {tool.name for tool in (await client.list_tools(cache_mode="refresh")).tools}
-        write(policy, BASE)
+        write(policy, BASE + f"# {'-' * 200}\n")
         assert (await call(client, "execute_sql", sql="DELETE FROM items WHERE id = 2"))[1]["code"] == "unknown_tool"
         assert "ann@" in await email(client)
     assert [line["outcome"] for line in lines(tmp_path, "configuration")] == ["allowed"] * 3
@@ -150,10 +160,10 @@ async def test_a_file_that_is_being_written(in_memory: Opener, policy: Path, sho
 
         async def write_slowly() -> None:
             with open(policy, "w") as stream:  # noqa: ASYNC230 - as an editor does
-                for part in ("", "version: 1\n", MASKED.removeprefix("version: 1\n")):
+                for part in ("", "version: 1\nprofile: developer\n", MASKED.removeprefix("version: 1\n")):
                     stream.write(part)
                     stream.flush()
-                    await anyio.sleep(0.6)
+                    await anyio.sleep(0.4)
 
         writing = asyncio.create_task(write_slowly())
         while not writing.done():

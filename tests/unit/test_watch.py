@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pgwarden.watch import CUT_REST_S, REST_S, Watch
+from pgwarden.watch import REST_S, Watch
 
 
 @pytest.fixture
@@ -67,21 +67,23 @@ def test_an_old_file_in_its_place_needs_no_rest(file: Path) -> None:
 def test_a_fresh_file_rests(file: Path) -> None:
     """Until nobody has written for a moment."""
     watch = Watch([file])
-    file.write_text("three")
+    file.write_text("three, and more")
     assert waited(watch) >= REST_S * 0.8
 
 
-def test_a_file_that_lost_its_end_rests_longer(file: Path) -> None:
-    """It may be about to get it back."""
+@pytest.mark.parametrize("text", ["one\n", "six\n"])
+def test_a_file_that_became_shorter_rests_longer(text: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its other half may be about to come."""
+    monkeypatch.setattr("pgwarden.watch.CUT_REST_S", 0.7)
     watch = Watch([file])
-    file.write_text("one\n")
-    assert CUT_REST_S * 0.8 <= waited(watch) <= CUT_REST_S + 1
+    file.write_text(text)
+    assert 0.6 <= waited(watch) <= 2
 
 
 def test_a_clock_of_another_machine_does_not_hold_up(file: Path) -> None:
     """A time of change in the future is taken for what it is."""
     watch = Watch([file])
-    file.write_text("three")
+    file.write_text("three, and more")
     os.utime(file, (2**33, 2**33))
     assert waited(watch) < REST_S + 0.5
 
