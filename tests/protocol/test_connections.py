@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,10 +15,11 @@ import anyio
 import psycopg
 import pytest
 from mcp import Client
-from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
+from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, PromptReference
 
 from fix_db import PLAIN_ROLE, Servers
 from fix_server import Era, Opener
+from pgwarden import tokens
 from pgwarden.audit import verify
 from pgwarden.server import build
 
@@ -394,8 +396,13 @@ async def test_the_connection_string(shops: Opener, policy: Path, staging: str, 
         with psycopg.connect(given["url"]):
             pass
         assert (await error(client, "get_connection_string", server="replica-1"))["code"] == "not_found"
+        key = tokens.key_file(tmp_path / "home")
+        token = tokens.create(key, ["database:write"], "reporter", 1, time.time())
+    async with shops(PGWARDEN_TOKEN=token) as client:
+        lacking = await error(client, "get_connection_string", with_password=True, confirm=True)
+        assert lacking["details"]["missing_scope"] == "database:admin"
     assert secret not in json.dumps(lines(tmp_path))
-    assert [line["tier"] for line in lines(tmp_path)][-2] == "confirm"
+    assert "confirm" in [line["tier"] for line in lines(tmp_path) if line["outcome"] == "started"]
 
 
 async def test_a_url_of_the_callers(
@@ -444,6 +451,20 @@ async def test_the_policy_is_told_for_each(shops: Opener) -> None:
     assert "production (the current one, shown here): sql_profile read_only" in said
     assert "staging: sql_profile developer" in said
     assert "sql_profile read_only · tool_profile read_only" in said
+
+
+async def test_resources_follow(shops: Opener, production: str) -> None:
+    """What is read and completed beside tools is the current connection's."""
+    with psycopg.connect(production, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS only_here; CREATE TABLE only_here (id int)")
+    reference = PromptReference(name="safe_migration")
+    argument = {"name": "table", "value": "only"}
+    async with shops(PGWARDEN_PROFILE="developer") as client:
+        for name, there in (("staging", False), ("production", True)):
+            await call(client, "connect", connection=name)
+            [content] = (await client.read_resource("pg://schema")).contents
+            assert ("only_here" in content.text) is there  # type: ignore[union-attr]
+            assert bool((await client.complete(reference, argument)).completion.values) is there
 
 
 async def test_the_client_is_told(
