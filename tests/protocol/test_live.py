@@ -279,9 +279,13 @@ async def test_connections_change_too(
         assert "ann@" not in await email(client)
         assert (await call(client, "run_query", cursor=page["cursor"]))[1]["code"] == "cursor_invalid"
         write(policy, TWO.replace(", two: {database_url_env: TWO, profile: developer}", ""))
-        _, error = await call(client, "run_query", sql="SELECT 1")
-        assert error["code"] == "not_connected"
-        assert "two" in error["message"]
+        for more in ("", "deletes: hard\n", ", two: {database_url_env: TWO}}"):
+            one = TWO.replace(", two: {database_url_env: TWO, profile: developer}", "")
+            write(policy, one.replace("}}\n", "}" + more + "\n") if more.startswith(",") else one + more)
+            _, error = await call(client, "run_query", sql="SELECT 1")
+            assert error["code"] == "not_connected", more
+            assert "two" in error["message"]
+            assert (await call(client, "disconnect"))[1]["code"] == "not_connected"
         assert not (await call(client, "connect", connection="one"))[1]
         assert "ann@" in await email(client)
 

@@ -83,7 +83,6 @@ class Fleet:
         self._retiring: set[asyncio.Task[None]] = set()
         self._in_force: WeakSet[CallPath] = WeakSet()
         """The paths whose rules are those of the configuration."""
-        self._chosen = False
         self.current = self._member(configuration.start)
         self.restart: tuple[str, ...] = ()
         """Variables whose change counts from the next start on."""
@@ -205,7 +204,10 @@ class Fleet:
 
         Raises:
             NotFoundError: There is no such connection.
+            NotConnectedError: None is named, and none is the current one.
         """
+        if not name and here.source.absent:
+            raise here.source.absent()
         name = name or here.grant.name
         at = self.current
         if name not in (at.grant.name, here.grant.name, at.place.name):
@@ -313,7 +315,7 @@ class Fleet:
             if member is not self.current and self._members.get(member.grant.name) is not member:
                 self._retire(member)
             raise
-        before, self.current, self._chosen = self.current, member, True
+        before, self.current = self.current, member
         if not member.passing:
             known = self._members.get(member.grant.name)
             self._members[member.grant.name] = member
@@ -442,9 +444,6 @@ class Fleet:
     def _after(self, at: Member, old: dict[str, Member]) -> Member:
         """Return what is current once the configuration was changed: what was, where it is still there."""
         configuration = self._configuration
-        if not self._chosen and at.grant.name != configuration.start:
-            self._retire(at)
-            return self._member(configuration.start)
         if old.get(at.grant.name) is at and at.grant.name in configuration.grants:
             return self._members[at.grant.name]
         if at.grant.name == AD_HOC and configuration.ad_hoc is not None:
@@ -454,12 +453,11 @@ class Fleet:
             return self._renewed(at, grant, same=False)
         if at.database and at.grant.name in configuration.grants:
             return self._renewed(at, configuration.grants[at.grant.name], same=False)
-        if at.source.absent and at.grant.name in configuration.grants:
-            return self._member(at.grant.name)
         self._retire(at)
-        return self._absent(
-            configuration.grants[configuration.start], f"{at.place.name} is no longer in the configuration."
-        )
+        start = configuration.grants[configuration.start]
+        if at.source.absent:
+            return self._make(start, absent=at.source.absent)
+        return self._absent(start, f"{at.place.name} is no longer in the configuration.")
 
     def _renewed(self, member: Member, grant: Grant, *, same: bool) -> Member:
         """Return what comes in a member's place under a new configuration; the same where nothing has changed."""
