@@ -20,7 +20,7 @@ from pgwarden import consent
 from pgwarden.audit import AuditLog
 from pgwarden.catalogue import Category, Tier, ToolSpec
 from pgwarden.connections import Connections, Place
-from pgwarden.context import Composed, Context
+from pgwarden.context import Composed, Context, Part
 from pgwarden.errors import (
     ArgumentError,
     AuditError,
@@ -323,7 +323,8 @@ class CallPath:
         judged, context = await self._judged(record, spec, values, bare)
         if judged.tier is not Tier.READ:
             # Nobody is asked about what the token does not grant.
-            self._caller.scopes.require(judged.scope or spec.scope)
+            for scope in judged.scopes or (spec.scope,):
+                self._caller.scopes.require(scope)
             record.consent = await self._obtain(spec, asked, values, context, judged, said, asker)
         if record.consent == "person":
             # People take minutes; what names meant when they were asked need not be what they mean now.
@@ -336,15 +337,21 @@ class CallPath:
             self._announce(record)
         with judged.absences():
             result = judged.answered(await spec.function(context, **values))
-        self.definitions += _defines(judged)
+        self.definitions += judged.defines
         return self._render(record, spec, given, result, form)
 
     async def _judged(
         self, record: Record, spec: ToolSpec, values: dict[str, Any], context: Context
     ) -> tuple[Judged, Context]:
-        """Return the judgement of a call, and the context with what belongs to it; composes the statement first."""
+        """Return the judgement of a call, and the context with what belongs to it; composes the statements first."""
         composed = None if spec.compose is None else await spec.compose(context, **values)
-        judged = await self._judge(record, spec, values, context.db, composed)
+        if composed is None or isinstance(composed, Composed):
+            judged = await self._judge(record, spec, values, context.db, composed)
+        else:
+            for each in composed:
+                # What a call may not do by itself it may not do as a step.
+                self._caller.scopes.require(self._find(each.spec.name if each.spec else spec.name).scope)
+            judged = await self._judge.several(record, spec, values, context.db, composed)
 
         async def reading(more: Composed) -> Context:
             found = await self._judge.reading(more, context.db)
@@ -352,9 +359,10 @@ class CallPath:
 
         made = replace(
             context,
-            composed=composed,
+            composed=judged.composed,
             verdict=judged.verdict,
             decision=judged.decision,
+            parts=tuple(_part(each) for each in judged.parts),
             hidden=judged.hidden,
             reading=reading,
         )
@@ -413,7 +421,7 @@ class CallPath:
                 arguments=asked,
                 tier=judged.tier.value,
                 name=judged.name,
-                meaning=repr(_meant(judged)),
+                meaning=repr(judged.meaning),
                 plan=plan,
                 connection=self.place.label,
                 place=self._at,
@@ -486,7 +494,7 @@ def _as_agreed(agreed: Judged, now: Judged) -> Judged:
     Raises:
         ConsentError: It is not.
     """
-    if (now.tier, now.name, _meant(now)) != (agreed.tier, agreed.name, _meant(agreed)):
+    if (now.tier, now.name, now.meaning) != (agreed.tier, agreed.name, agreed.meaning):
         raise ConsentError(
             "The database has changed while the person was asked, and the call would do something else now; "
             "nothing has been done.",
@@ -496,19 +504,10 @@ def _as_agreed(agreed: Judged, now: Judged) -> Judged:
     return now
 
 
-def _defines(judged: Judged) -> bool:
-    """Tell whether a change is of more than rows and settings."""
-    change = judged.verdict.change if judged.verdict else None
-    return judged.changes and change is not None and change.object_class not in ("rows", "session")
-
-
-def _meant(judged: Judged) -> object:
-    """Return what the names of a statement stand for, and what was composed."""
-    verdict = judged.verdict
-    if verdict is None:
-        return judged.composed
-    targets = verdict.change and verdict.change.targets
-    return judged.composed, verdict.kinds, verdict.uses, verdict.functions, targets
+def _part(judged: Judged) -> Part:
+    assert judged.composed is not None
+    assert judged.verdict is not None
+    return Part(judged.composed, judged.verdict, judged.decision)
 
 
 def _validate(spec: ToolSpec, given: Mapping[str, Any]) -> dict[str, Any]:

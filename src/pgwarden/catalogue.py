@@ -13,7 +13,7 @@ the policy follow from that. It never enforces anything: `call.py` does.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -66,8 +66,9 @@ class ToolSpec:
     paged: int | None = None
     plan: Callable[..., Awaitable[Plan]] | None = None
     typed: str = ""
-    compose: Callable[..., Awaitable[Composed]] | None = None
+    compose: Callable[..., Awaitable[Composed | Sequence[Composed]]] | None = None
     changes: bool = False
+    several: bool = False
     elevated: tuple[tuple[str, str], ...] = ()
     optional: tuple[tuple[str, str], ...] = ()
     withheld: frozenset[str] = frozenset()
@@ -122,7 +123,7 @@ class ToolSpec:
             fields["format"] = (DocumentFormat, "markdown")
         if self.tier is Tier.CONFIRM or self.elevated:
             fields["confirm"] = (Confirm, False)
-        if self.tier is Tier.TYPED or (self.sql is SqlUse.WRITE and self.compose is None):
+        if self.tier is Tier.TYPED or (self.sql is SqlUse.WRITE and (self.compose is None or self.several)):
             fields["confirm_name"] = (ConfirmName, "")
         # The trailing underscore keeps a field called `schema` off pydantic's own attributes.
         aliased: dict[str, Any] = {
@@ -179,8 +180,9 @@ def tool(
     paged: int | None = None,
     plan: Callable[..., Awaitable[Plan]] | None = None,
     typed: str = "",
-    compose: Callable[..., Awaitable[Composed]] | None = None,
+    compose: Callable[..., Awaitable[Composed | Sequence[Composed]]] | None = None,
     changes: bool = False,
+    several: bool = False,
     elevated: Mapping[str, str] | None = None,
     optional: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., Awaitable[Result]]], ToolSpec]:
@@ -197,13 +199,15 @@ def tool(
         compose: Makes the one statement that a call is, from what the tool takes; it is judged like any other, and
             the tool finds it in `ctx.composed` and `ctx.verdict`. Such a tool has no argument `sql`.
         changes: Whether it changes something although it needs no yes.
+        several: Whether `compose` makes a list of statements, which the tool finds in `ctx.parts`. Each is judged as a
+            call of the tool that it names; the call needs what the strictest of them does.
         elevated: Arguments that, where they are given, make the call need a yes and the scope that stands here, and
             a policy that grants the tool by its name, or everything.
         optional: Arguments that exist where the policy has the feature that stands here: an attribute of it.
     """
 
     def declare(function: Callable[..., Awaitable[Result]]) -> ToolSpec:
-        spec = ToolSpec(function, tier, scope, sql, paged, plan, typed, compose, changes)
+        spec = ToolSpec(function, tier, scope, sql, paged, plan, typed, compose, changes, several)
         return replace(spec, elevated=tuple((elevated or {}).items()), optional=tuple((optional or {}).items()))
 
     return declare

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pgwarden.catalogue import ToolSpec
     from pgwarden.connections import Connections
     from pgwarden.db import Database
     from pgwarden.guard.verdict import Verdict
@@ -25,11 +26,22 @@ class Composed:
         sql: Its text: the arguments' values are `$1`, `$2`, ... in it.
         params: These values, as PostgreSQL's text; None for NULL.
         about: What the tool wants to find again when it runs the statement; never shown.
+        spec: The tool whose call it stands for; None: the one that made it.
     """
 
     sql: str
     params: tuple[str | None, ...] = ()
     about: Any = None
+    spec: ToolSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of several statements that a tool made, and what was judged of it."""
+
+    composed: Composed
+    verdict: Verdict
+    decision: Decision | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,7 @@ class Context:
         composed: What the tool composed, for tools that do.
         verdict: The guard's judgement of that, or of the argument `sql`.
         decision: The policy's decision on it; None where the guard refuses.
+        parts: Where the tool composed several statements: these, in their order, in place of the three before.
         hidden: Relations that are absent for this caller.
         knowledge: What was learned in earlier sessions; None: nowhere.
         insights: What was found in this session; None: nowhere.
@@ -65,6 +78,7 @@ class Context:
     composed: Composed | None = None
     verdict: Verdict | None = None
     decision: Decision | None = None
+    parts: tuple[Part, ...] = ()
     hidden: frozenset[Relation] = frozenset()
     knowledge: Knowledge | None = None
     insights: Insights | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -87,6 +87,7 @@ class Judged:
         absence: Which names of the statement were replaced, because what they name is hidden.
         composed: The statement, where the tool composed it.
         elevation: The scope that an argument makes it need; empty where none does.
+        parts: The judgements of several composed statements, of which the attributes before are the sum.
     """
 
     tier: Tier
@@ -98,6 +99,7 @@ class Judged:
     absence: Absence | None = None
     composed: Composed | None = None
     elevation: str = ""
+    parts: tuple[Judged, ...] = ()
 
     @contextmanager
     def absences(self) -> Iterator[None]:
@@ -105,33 +107,48 @@ class Judged:
         try:
             yield
         except WardenError as exc:
-            if self.absence is not None:
-                exc.message, exc.hint = _put_back(exc.message, self.absence), _put_back(exc.hint, self.absence)
-                exc.details = _put_back(exc.details, self.absence)
+            for absence in self._absences:
+                exc.message, exc.hint = _put_back(exc.message, absence), _put_back(exc.hint, absence)
+                exc.details = _put_back(exc.details, absence)
             raise
 
     def restored(self, plan: Plan) -> Plan:
         """Return a plan with the caller's names put back."""
-        if self.absence is None:
-            return plan
-        return Plan(_put_back(plan.text, self.absence), _put_back(plan.data, self.absence))
+        for absence in self._absences:
+            plan = Plan(_put_back(plan.text, absence), _put_back(plan.data, absence))
+        return plan
 
     @property
-    def scope(self) -> str:
-        """What a token has to grant beyond the tool's own scope; empty where nothing."""
-        return self.elevation or (self.verdict.change.scope if self.verdict and self.verdict.change else "")
+    def scopes(self) -> frozenset[str]:
+        """What a token has to grant beyond the tool's own scope."""
+        own = {self.verdict.change.scope} if self.verdict and self.verdict.change else set()
+        own |= {self.elevation} - {""}
+        return frozenset(own.union(*(part.scopes for part in self.parts)))
+
+    @property
+    def meaning(self) -> object:
+        """What the names of the statement stand for, and what was composed: what a yes is about."""
+        if self.parts:
+            return tuple(part.meaning for part in self.parts)
+        if self.verdict is None:
+            return self.composed
+        targets = self.verdict.change and self.verdict.change.targets
+        return self.composed, self.verdict.kinds, self.verdict.uses, self.verdict.functions, targets
+
+    @property
+    def defines(self) -> bool:
+        """Whether it is a change of more than rows and settings."""
+        change = self.verdict.change if self.verdict else None
+        return self.changes and change is not None and change.object_class not in ("rows", "session")
+
+    @property
+    def _absences(self) -> tuple[Absence, ...]:
+        return tuple(each.absence for each in (self, *self.parts) if each.absence is not None)
 
     def answered(self, result: Result) -> Result:
         """Return a result with the caller's names put back, outside of the rows."""
-        if self.absence is None:
-            return result
-        if isinstance(result, Rows):
-            names = (_put_back(column.name, self.absence) for column in result.columns)
-            result.columns = tuple(replace(c, name=name) for c, name in zip(result.columns, names, strict=True))
-        else:
-            result.text, result.data = _put_back(result.text, self.absence), _put_back(result.data, self.absence)
-        if not isinstance(result, Report):
-            result.said = tuple(_put_back(result.said, self.absence))
+        for absence in self._absences:
+            result = _restored(result, absence)
         return result
 
 
@@ -197,6 +214,43 @@ class Judge:
         if not decision.allowed:
             raise PolicyError(f"The policy does not allow this: {decision.rule}.", hint=_OWNER)
         return Judged(Tier.CONFIRM, True, elevation=scope)
+
+    async def several(
+        self,
+        record: Record,
+        spec: ToolSpec,
+        values: dict[str, Any],
+        database: Database,
+        composed: Sequence[Composed],
+    ) -> Judged:
+        """Judge a call that is several statements: it needs what the strictest of them does.
+
+        Raises:
+            WardenError: as for one; `details` has the number of the statement, from 0, as `step`.
+        """
+        parts: list[Judged] = []
+        kinds: list[str] = []
+        for number, each in enumerate(composed):
+            own = each.spec or spec
+            try:
+                parts.append(await self(record, own, {"dry_run": values.get("dry_run")}, database, each))
+            except WardenError as exc:
+                exc.message, exc.details = f"steps[{number}]: {exc.message}", {**exc.details, "step": number}
+                raise
+            finally:
+                kinds += record.kinds
+                record.kinds = tuple(dict.fromkeys(kinds))
+        tier = max((part.tier for part in parts), key=list(Tier).index)
+        record.tier = tier.value
+        # What destroys is what has to be named.
+        names = dict.fromkeys(part.name for part in parts if part.tier is tier)
+        return Judged(
+            tier,
+            any(part.changes for part in parts),
+            ", ".join(filter(None, names)),
+            hidden=parts[0].hidden,
+            parts=tuple(parts),
+        )
 
     async def reading(self, composed: Composed, database: Database) -> Judged:
         """Judge one more read that a tool composed for a call which was judged already.
@@ -417,6 +471,18 @@ def _absent(sql: str, verdict: Verdict, hidden: Collection[Relation], catalog: C
     if made & {Name(*each) for each in hidden}:
         raise PolicyError("The policy does not allow this statement: nothing may be created under such a name.")
     return without(sql, {Name(*each) for each in hidden}, catalog)
+
+
+def _restored(result: Result, absence: Absence) -> Result:
+    """Return a result with the caller's names put back, outside of the rows."""
+    if isinstance(result, Rows):
+        names = (_put_back(column.name, absence) for column in result.columns)
+        result.columns = tuple(replace(c, name=name) for c, name in zip(result.columns, names, strict=True))
+    else:
+        result.text, result.data = _put_back(result.text, absence), _put_back(result.data, absence)
+    if not isinstance(result, Report):
+        result.said = tuple(_put_back(result.said, absence))
+    return result
 
 
 def _put_back(value: Any, absence: Absence) -> Any:
