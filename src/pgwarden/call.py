@@ -42,7 +42,7 @@ from pgwarden.rate import RateLimit
 from pgwarden.record import Record
 from pgwarden.rendering import render_document, render_table, table_blocks
 from pgwarden.resources import Surroundings
-from pgwarden.results import Ack, Plan, Result, Rows
+from pgwarden.results import Plan, Result, Rows
 from pgwarden.settings import LimitSettings, PolicySettings, StateSettings
 from pgwarden.toolsets import Toolset, Toolsets
 
@@ -456,6 +456,7 @@ class CallPath:
             knowledge=self._session.knowledge,
             insights=self._session.insights,
             connections=self._connections,
+            find=self._find,
         )
 
     @property
@@ -466,7 +467,7 @@ class CallPath:
     def _render(self, record: Record, spec: ToolSpec, given: Mapping[str, Any], result: Result, form: str) -> Answer:
         if isinstance(result, Rows):
             return self._render_rows(record, spec, given, result, form)
-        record.affected = result.affected if isinstance(result, Ack) else None
+        record.affected = result.affected
         return Answer((render_document(result, form, self._limits.max_result_bytes),))
 
     def _render_rows(self, record: Record, spec: ToolSpec, given: Mapping[str, Any], rows: Rows, form: str) -> Answer:

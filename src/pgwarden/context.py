@@ -66,6 +66,8 @@ class Context:
         connections: The connections of the session; None: there is but this database.
         reading: Judges one more read that the tool composes while it runs, and returns the context to run it in;
             raises what the path of a call would. None where no call is made.
+        find: Returns a tool of the caller's by its name, for one that makes calls of others its steps; raises what a
+            call of it would.
     """
 
     db: Database
@@ -84,3 +86,4 @@ class Context:
     insights: Insights | None = None
     connections: Connections | None = None
     reading: Callable[[Composed], Awaitable[Context]] | None = None
+    find: Callable[[str], ToolSpec] | None = None

@@ -16,6 +16,7 @@ from pgwarden.format import dumps
 
 _ARGUMENTS = 32
 """Arguments of a call in its line at most; no tool has as many."""
+_STEPS = 50
 _CHARS = 4_000
 """Characters of one of them."""
 _NAME_CHARS = 128
@@ -96,6 +97,8 @@ class Record:
         """Return an argument without data: values of parameters are no description of the call."""
         if name == "params":
             return f"{len(value)} values" if isinstance(value, list) else "not a list"
+        if name == "steps" and isinstance(value, list):
+            return [self._step(each) for each in value[:_STEPS]]
         if name in _OF_ROWS:
             value = _shape(value)
             if isinstance(value, str):
@@ -117,6 +120,19 @@ class Record:
             # Statements and connection strings also come under other names, and in lists.
             value = _without_secrets(value if isinstance(value, str) else dumps(value))
         return f"{value[:_CHARS]}…[{len(value)} characters]" if len(value) > _CHARS else value
+
+    def _step(self, given: Any) -> Any:
+        """Return a step of a transaction as a call of its own would be."""
+        if not isinstance(given, dict):
+            return "?"
+        found = {name: value for name, value in given.items() if name in ("tool", "as", "expect_rows")}
+        shown = {
+            name: _without_secrets(value if isinstance(value, str) else dumps(value)) for name, value in found.items()
+        }
+        arguments = given.get("arguments")
+        if not isinstance(arguments, dict):
+            return shown
+        return shown | {name: self._redacted(name, value) for name, value in islice(arguments.items(), _ARGUMENTS)}
 
 
 def _shape(value: Any, depth: int = 0) -> Any:

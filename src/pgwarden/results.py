@@ -47,13 +47,14 @@ class Rows:
 class Report:
     """A document: `data` for JSON, `text` (Markdown) for reading. Each stands alone and says the same.
 
-    `untrusted` is False where nothing in it was written by users of the database.
+    `untrusted` is False where nothing in it was written by users of the database. `affected` as in Ack.
     """
 
     text: str
     data: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     untrusted: bool = True
+    affected: int | None = None
 
 
 @dataclass(slots=True)

@@ -30,6 +30,7 @@ from pgwarden.db.watchdog import Watchdog
 from pgwarden.db.write import Isolation, Manner, Writer
 from pgwarden.errors import DatabaseError, PolicyError, QueryError
 from pgwarden.guard.catalog import Catalog
+from pgwarden.guard.parsed import Name
 from pgwarden.policy.objects import ObjectRules, hides_database
 from pgwarden.policy.scopes import UNLIMITED, Scopes
 from pgwarden.results import Cell, Column, Rows, Written
@@ -392,6 +393,16 @@ class Database:
                 )
             self._database_checked = True
         return await self._objects.get(self._fetch)
+
+    async def masked_columns(self, schema: str, name: str) -> frozenset[str]:
+        """Return the columns of a relation of which anything but the value itself is shown.
+
+        Raises:
+            DatabaseError, PolicyError: as `bound`.
+        """
+        bound = await self.bound()
+        shield = bound.shields.relations.get(Name(schema, name)) if bound else None
+        return frozenset(shield.masked) if shield else frozenset()
 
     async def role(self) -> roles.RoleReport:
         """Return what the connected role could do beyond its profile; asked once.

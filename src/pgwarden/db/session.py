@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from pgwarden.db import errors, guc
 from pgwarden.db.blocks import Blocks, Parameters
 from pgwarden.db.change import Change, Counts, Done, Fate, difference, effects, position
-from pgwarden.db.cursor import Collector, Keeper
+from pgwarden.db.cursor import Keeper
 from pgwarden.db.link import Answers, BrokenError, Link, Step
 from pgwarden.db.notices import Notices
 from pgwarden.db.read import Request, render
@@ -125,7 +125,7 @@ class Session:
         self.affected += done.total
         return done
 
-    async def read(self, request: Request) -> Collector:
+    async def read(self, request: Request) -> Keeper:
         """Run a read: it sees what the transaction has changed, and changes nothing itself.
 
         Raises:
@@ -150,7 +150,7 @@ class Session:
             raise errors.query_error(found, before=sent.before, length=sent.length, timed_out=timed_out, scrub=scrub)
         return rows
 
-    async def query(self, block: str, params: Parameters, timeout_s: float) -> Collector:
+    async def query(self, block: str, params: Parameters, timeout_s: float) -> Keeper:
         """Run a named block of our own SQL as a read: all of its rows, of which nothing is hidden.
 
         Raises:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pgwarden.db.change import Change, Done
+from pgwarden.db.read import Request
 from pgwarden.db.session import Session
 from pgwarden.results import Cell
 
@@ -24,7 +25,7 @@ class Returned:
 
 
 class Statements:
-    """Runs changes that the guard has let through, one after the other, in one transaction."""
+    """Runs statements that the guard has let through, one after the other, in one transaction."""
 
     def __init__(self, session: Session) -> None:
         """Take the transaction."""
@@ -48,6 +49,27 @@ class Statements:
             ArgumentError: A value cannot be sent.
         """
         change = Change(statement, params, limit, max_bytes, timeout_s, None, masking=masking)
-        done = await self._session.change(change)
+        return self._returned(await self._session.change(change))
+
+    async def read(
+        self,
+        statement: str,
+        params: Sequence[object] = (),
+        *,
+        limit: int,
+        max_bytes: int,
+        timeout_s: float,
+        masking: Masking | None = None,
+    ) -> Returned:
+        """Run a SELECT: it sees what was changed before it; arguments as of `Database.read`.
+
+        Raises:
+            QueryError: The server refused it.
+            ArgumentError: A value cannot be sent.
+        """
+        request = Request(statement, params, timeout_s, wrap=True, limit=limit, max_bytes=max_bytes, masking=masking)
+        return self._returned(Done(await self._session.read(request)))
+
+    def _returned(self, done: Done) -> Returned:
         self.done.append(done)
         return Returned(tuple(done.rows.names), tuple(done.rows.rows), done.affected or 0)

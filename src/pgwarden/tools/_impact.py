@@ -49,13 +49,17 @@ T = TypeVar("T")
 Facts = dict[str, Any]
 
 
-async def plan(ctx: Context, sql: str, params: Sequence[Any] | None) -> Plan:
+async def plan(
+    ctx: Context, sql: str, params: Sequence[Any] | None, *, known: bool = True, budget_s: float = BUDGET_S
+) -> Plan:
     """Return what the call's statement would do.
 
     Args:
         ctx: The call, with an accepted verdict.
         sql: What the caller wrote.
         params: Values of its parameters.
+        known: Whether these are known; if not, rows are estimated for any.
+        budget_s: Seconds that it may take.
 
     Raises:
         ArgumentError: There is no statement, or its parameters do not fit.
@@ -65,10 +69,10 @@ async def plan(ctx: Context, sql: str, params: Sequence[Any] | None) -> Plan:
     verdict = ctx.verdict
     if verdict is None:
         raise _sql.no_statement()
-    values = _sql.bound(params, verdict.parameters)
+    values = _sql.bound(params, verdict.parameters) if known else None
     if verdict.change is None:
         return Plan(f"{verdict.command} changes nothing.", {"command": verdict.command, "tier": verdict.tier})
-    facts = await _Survey(ctx, sql, values).facts()
+    facts = await _Survey(ctx, sql, values, budget_s).facts()
     return Plan(_impact_text.render(facts), facts)
 
 
@@ -76,7 +80,7 @@ async def plan(ctx: Context, sql: str, params: Sequence[Any] | None) -> Plan:
 class _Budget:
     """The time that is left, and what could not be found out in it."""
 
-    ends: float = field(default_factory=lambda: time.monotonic() + BUDGET_S)
+    ends: float
     unknown: list[str] = field(default_factory=list)
 
     async def ask(self, what: str, work: Callable[[float], Awaitable[T]]) -> T | None:
@@ -113,14 +117,14 @@ class _Object:
 class _Survey:
     """Finds out the facts of one change: from the catalog first, and in the time that is left by counting rows."""
 
-    def __init__(self, ctx: Context, sql: str, values: Sequence[str | None]) -> None:
+    def __init__(self, ctx: Context, sql: str, values: Sequence[str | None] | None, budget_s: float) -> None:
         assert ctx.verdict is not None
         assert ctx.verdict.change is not None
         self._ctx, self._sql, self._values = ctx, sql, values
         self._verdict, self._change = ctx.verdict, ctx.verdict.change
         self._rows = _sql.has_plan(ctx)
         self._operations = self._done()
-        self._budget = _Budget()
+        self._budget = _Budget(time.monotonic() + budget_s)
 
     async def facts(self) -> Facts:
         """Return everything that is known, without what is empty.
@@ -281,10 +285,10 @@ class _Survey:
 
     def _countable(self) -> str:
         """Return the statement that counts the rows that match; the guard leaves none where masks would be in it."""
-        return self._change.matching
+        return self._change.matching if self._values is not None else ""
 
-    async def _counted(self, statement: str, what: str, values: Sequence[str | None]) -> int | None:
-        return await self._budget.ask(what, lambda seconds: self._count(statement, seconds, values))
+    async def _counted(self, statement: str, what: str, values: Sequence[str | None] | None) -> int | None:
+        return await self._budget.ask(what, lambda seconds: self._count(statement, seconds, values or ()))
 
     async def _dependents(self, relations: Iterable[Facts], objects: Iterable[Facts]) -> Facts | None:
         """Return what depends on that which is dropped."""

@@ -129,7 +129,7 @@ async def conflict(ctx: Context, given: dict[str, Any], version_name: str) -> Qu
     Raises:
         WardenError: The rows cannot be read.
     """
-    table: Table = _rows_run.statement(ctx).about
+    table = _rows_run.about(ctx).table
     names = list(dict.fromkeys([*table.readable, version_column(table, version_name)]))
     # Of a table with masked columns the version cannot be read.
     for shown in (names, table.readable):
@@ -165,7 +165,7 @@ async def _current(ctx: Context, table: Table, names: Sequence[str], given: dict
     draft = _rows_run.draft()
     where = _rows_filter.compile_into(draft, condition)
     text = draft.select(table.ref, names, where, [])
-    return await _rows_run.read(await ctx.reading(_rows_run.composed(draft, text, table)), primary=True)
+    return await _rows_run.read(await ctx.reading(_rows_run.composed(draft, text, table, names)), primary=True)
 
 
 def _check_given(table: Table, column: Column) -> None:

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from pgwarden.errors import ArgumentError, did_you_mean
 from pgwarden.tools import _rows_values
+from pgwarden.tools._rows_reference import Reference
 from pgwarden.tools._rows_table import Column, Table
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ _ALIASES = {"!=": "<>", "==": "=", "eq": "=", "ne": "<>", "lt": "<", "lte": "<="
 _PATTERNS = ("like", "ilike")
 _CONNECTIVES = ("and", "or", "not")
 _RANGES = ("R",)
+_OF_REFERENCES = ("=", "in", "<", "<=", ">")
+"""Operators that keep some row out whatever value a reference turns out to have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +233,8 @@ def _several(column: Column, operator: str, given: Any) -> tuple[str, ...]:
 def _value(column: Column, operator: str, value: Any) -> str:
     if value is None:
         raise _wrong(f"nothing is {operator} null", f'{{"{column.name}": {{"is_null": true}}}} asks for NULL.')
+    if isinstance(value, Reference) and operator not in _OF_REFERENCES:
+        raise _wrong(f"{operator} takes no reference", f"These do: {' '.join(_OF_REFERENCES)}.")
     if operator in _PATTERNS:
         if column.category != "S" or not isinstance(value, str):
             raise _wrong(f"{operator} compares text with a string, and {column.name} is {column.type}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -30,9 +32,36 @@ def draft() -> Draft:
     return Draft()
 
 
-def composed(made: Draft, text: str, table: Table) -> Composed:
-    """Return a finished statement of a table."""
-    return Composed(text, tuple(made.values), table)
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a composed statement is about.
+
+    Attributes:
+        table: What its rows are of.
+        returns: The columns that it returns.
+        tail: How many more it returns, behind these, by which the next page is found.
+    """
+
+    table: Table
+    returns: tuple[str, ...]
+    tail: int = 0
+
+
+def composed(made: Draft, text: str, table: Table, returns: Sequence[str], tail: int = 0) -> Composed:
+    """Return a finished statement of a table, which returns columns of it."""
+    return Composed(text, tuple(made.values), About(table, tuple(returns), tail))
+
+
+def about(ctx: Context) -> About:
+    """Return what the call's statement is about.
+
+    Raises:
+        InternalError: There is none.
+    """
+    found = statement(ctx).about
+    if not isinstance(found, About):
+        raise InternalError
+    return found
 
 
 def statement(ctx: Context) -> Composed:
@@ -101,17 +130,27 @@ async def change(ctx: Context, *, dry_run: bool) -> Written:
 
 def answer(ctx: Context, written: Written) -> Rows | Ack:
     """Return what was done: the stored rows, or else the command's tag."""
-    said = tuple(_said(ctx, written))
+    spoken = said(ctx, written)
     notes = (DRY_RUN_NOTE,) if written.rolled_back else ()
     if written.rows is not None:
         rows = written.rows
         rows.notes = (written.tag, *rows.notes, *notes)
-        rows.affected, rows.said = written.affected, said
+        rows.affected, rows.said = written.affected, spoken
         return rows
     data: dict[str, Any] = {"command": written.tag, "affected": written.affected, "rolled_back": written.rolled_back}
-    if said or notes:
-        data["notes"] = [*said, *notes]
-    return Ack("\n".join((written.tag, *notes)), data, written.affected, said)
+    if spoken or notes:
+        data["notes"] = [*spoken, *notes]
+    return Ack("\n".join((written.tag, *notes)), data, written.affected, spoken)
+
+
+def said(ctx: Context, written: Written) -> tuple[str, ...]:
+    """Return what is to be said in words of the database's: notices, and tables that were changed too."""
+    return tuple(_said(ctx, written))
+
+
+def quoted(text: str) -> str:
+    """Return a text in quotes that nothing in it can leave."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 async def explained(ctx: Context, exc: QueryError) -> QueryError:
@@ -131,7 +170,7 @@ async def explained(ctx: Context, exc: QueryError) -> QueryError:
         return exc
     exc.details |= {name: value for name, value in found.items() if value}
     where = f"{names['schema']}.{names['table']}"
-    exc.hint = f"{names['constraint']} of {where}: {found['definition']}. {_advice(exc, made.about)}".rstrip()
+    exc.hint = f"{names['constraint']} of {where}: {found['definition']}. {_advice(exc, about(ctx).table)}".rstrip()
     return exc
 
 
@@ -144,8 +183,8 @@ _ADVICE = {
 }
 
 
-def _advice(exc: QueryError, table: Any) -> str:
-    if exc.error_code != "foreign_key_violation" or not isinstance(table, Table):
+def _advice(exc: QueryError, table: Table) -> str:
+    if exc.error_code != "foreign_key_violation":
         return _ADVICE[exc.error_code]
     own = exc.details.get("columns", ())
     if (exc.details["schema"], exc.details["table"]) == table.ref and "is still referenced" not in str(exc.details):
@@ -160,12 +199,11 @@ def _unlocated(exc: QueryError) -> QueryError:
 
 
 def _said(ctx: Context, written: Written) -> Iterator[str]:
-    """Yield what is to be said in words of the database's: notices, and tables that were changed too."""
     made, verdict = statement(ctx), ctx.verdict
     assert verdict is not None
-    said = [notice for notice in written.notices if not _sql.names_hidden(ctx, notice, made.sql)]
-    yield from said
-    if len(said) < len(written.notices):
+    shown = [notice for notice in written.notices if not _sql.names_hidden(ctx, notice, made.sql)]
+    yield from shown
+    if len(shown) < len(written.notices):
         yield "the server said more, about what is not shown"
     own = {(use.relation.schema, use.relation.name) for use in verdict.uses if use.operation != "SELECT"}
     others = [each for each in written.touched if (each.schema, each.name) not in own]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pgwarden.errors import ArgumentError, did_you_mean
+from pgwarden.tools._rows_reference import Reference
 from pgwarden.tools._rows_table import Column
 
 _INTEGERS = {"int2": 2**15, "int4": 2**31, "int8": 2**63}
@@ -37,6 +38,8 @@ def stored(column: Column, value: Any) -> str | None:
             raise ArgumentError(f"{column.name} is NOT NULL.", code="not_null_violation", hint="Give a value.")
         return None
     text = compared(column, value)
+    if isinstance(value, Reference):
+        return text
     if column.length is not None and not column.is_array and len(text.rstrip(" ")) > column.length:
         raise _invalid(column, f"{len(text)} characters are more than {column.length}", "Shorten the value.")
     return text
@@ -48,6 +51,8 @@ def compared(column: Column, value: Any) -> str:
     Raises:
         ArgumentError: It is not of the column's type.
     """
+    if isinstance(value, Reference):
+        return value.of(column)
     text = _array(column, value, 0) if column.is_array else _single(column, value)
     if "\0" in text:
         raise _invalid(column, "no value has the character NUL")

@@ -46,7 +46,7 @@ async def compose(
         parts.append(draft.after(order, ctx.page["after"]))
     tail = [each.column for each in order] if target.identity else []
     text = draft.select(target.ref, [*shown, *tail], draft.every(parts) if parts else None, order)
-    return Composed(text, tuple(draft.values), len(tail))
+    return _rows_run.composed(draft, text, target, shown, len(tail))
 
 
 @tool(tier=Tier.READ, scope=SCOPE, sql=SqlUse.READ, paged=100, compose=compose)
@@ -59,10 +59,9 @@ async def read_rows(
     order_by: Annotated[list[str] | None, Field(description='"col" or "col desc"; then by the primary key.')] = None,
 ) -> Rows:
     """Read rows of one table by key or filter. Pages by cursor stay right while rows are inserted."""
-    made = _rows_run.statement(ctx)
     rows = await _rows_run.read(ctx)
-    if made.about:
-        return _paged(rows, made.about)
+    if tail := _rows_run.about(ctx).tail:
+        return _paged(rows, tail)
     if rows.truncated:
         rows.notes = (*rows.notes, NO_CURSOR_NOTE)
     return rows

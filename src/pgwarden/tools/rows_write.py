@@ -12,8 +12,8 @@ from pydantic import Field
 from pgwarden.catalogue import SqlUse, Tier, tool
 from pgwarden.context import Composed, Context
 from pgwarden.errors import ArgumentError, NotFoundError
-from pgwarden.results import Ack, Rows
-from pgwarden.tools import _rows_change, _rows_filter, _rows_run, _rows_table
+from pgwarden.results import Ack, Plan, Report, Rows
+from pgwarden.tools import _rows_change, _rows_filter, _rows_run, _rows_steps, _rows_table
 from pgwarden.tools._rows_change import ARCHIVED_AT
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ async def compose_insert(
     target = await _rows_table.load(ctx, table)
     names, slots = _rows_change.inserted(target, rows, ctx.limits.max_affected_rows)
     draft = _rows_run.draft()
-    text = draft.insert(target.ref, names, slots, _rows_run.returned(target, columns))
-    return _rows_run.composed(draft, text, target)
+    returning = _rows_run.returned(target, columns)
+    return _rows_run.composed(draft, draft.insert(target.ref, names, slots, returning), target, returning)
 
 
 @tool(tier=Tier.CONFIRM, scope=SCOPE, sql=SqlUse.WRITE, plan=_rows_run.plan, compose=compose_insert)
@@ -76,7 +76,7 @@ async def compose_upsert(
     replaced = [name for name in names if name not in met]
     returning = _rows_run.returned(target, columns)
     text = draft.insert(target.ref, names, slots, returning, conflict=met, replaced=replaced)
-    return _rows_run.composed(draft, text, target)
+    return _rows_run.composed(draft, text, target, returning)
 
 
 @tool(tier=Tier.CONFIRM, scope=SCOPE, sql=SqlUse.WRITE, plan=_rows_run.plan, compose=compose_upsert)
@@ -121,8 +121,8 @@ async def compose_update(
     elif version_column:
         raise ArgumentError("version_column is for expected_version, which is not given.")
     # Values of the condition came first, so that it can be read again by the same numbers.
-    text = draft.update(target.ref, slots, where, _rows_run.returned(target, columns))
-    return _rows_run.composed(draft, text, target)
+    returning = _rows_run.returned(target, columns)
+    return _rows_run.composed(draft, draft.update(target.ref, slots, where, returning), target, returning)
 
 
 @tool(tier=Tier.CONFIRM, scope=SCOPE, sql=SqlUse.WRITE, plan=_rows_run.plan, compose=compose_update)
@@ -214,8 +214,8 @@ async def compose_delete(
     condition = _rows_filter.check_real(_rows_filter.parse(target, filter))
     draft = _rows_run.draft()
     where = _rows_filter.compile_into(draft, condition)
-    text = draft.delete(target.ref, where, _rows_run.returned(target, columns or []))
-    return _rows_run.composed(draft, text, target)
+    returning = _rows_run.returned(target, columns or [])
+    return _rows_run.composed(draft, draft.delete(target.ref, where, returning), target, returning)
 
 
 @tool(tier=Tier.TYPED, scope=SCOPE, sql=SqlUse.WRITE, plan=_rows_run.plan, compose=compose_delete)
@@ -228,6 +228,37 @@ async def delete_rows(
 ) -> Rows | Ack:
     """Delete the rows that match a filter, for good; archive_rows keeps them."""
     return _rows_run.answer(ctx, await _rows_run.change(ctx, dry_run=dry_run))
+
+
+async def compose_transaction(ctx: Context, steps: list[dict[str, Any]], dry_run: bool = False) -> list[Composed]:
+    """Return the statements of a call of run_transaction.
+
+    Raises:
+        ArgumentError: A step is not valid.
+    """
+    return await _rows_steps.compose(ctx, steps)
+
+
+async def plan_transaction(ctx: Context, **_: Any) -> Plan:
+    """Return what a call of run_transaction would do, without doing it.
+
+    Raises:
+        DatabaseError: PostgreSQL would refuse a step, or cannot be asked.
+    """
+    return await _rows_steps.plan(ctx)
+
+
+@tool(
+    tier=Tier.CONFIRM,
+    scope=SCOPE,
+    sql=SqlUse.WRITE,
+    plan=plan_transaction,
+    compose=compose_transaction,
+    several=True,
+)
+async def run_transaction(ctx: Context, steps: _rows_steps.Steps, dry_run: _rows_run.DryRun = False) -> Report:
+    """Run read_rows, insert_rows, ... as one serializable transaction, all or nothing."""
+    return await _rows_steps.run(ctx, dry_run=dry_run)
 
 
 async def _archived(
@@ -245,5 +276,5 @@ async def _archived(
     draft = _rows_run.draft()
     where = draft.every([_rows_filter.compile_into(draft, condition), draft.null(ARCHIVED_AT, holds=archive)])
     slots: dict[str, Slot] = {ARCHIVED_AT: "now" if archive else "null"}
-    text = draft.update(target.ref, slots, where, _rows_run.returned(target, columns))
-    return _rows_run.composed(draft, text, target)
+    returning = _rows_run.returned(target, columns)
+    return _rows_run.composed(draft, draft.update(target.ref, slots, where, returning), target, returning)
