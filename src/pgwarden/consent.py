@@ -239,7 +239,7 @@ class Shown:
 
     def elsewhere(self, requirement: Requirement) -> bool:
         """Tell whether the plan of the same call was shown for another connection, and not for this one."""
-        places = self._places.get(requirement.words)
+        places = self._places.get(requirement.words) if self._places else None
         return places is not None and requirement.place not in places
 
 
