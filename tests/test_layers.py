@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "pgwarden"
 
 LAYERS = (
     {"errors", "results"},
-    {"settings", "format", "pages", "rate", "audit", "knowledge", "toolsets", "keys", "watch"},
+    {"settings", "format", "pages", "rate", "audit", "knowledge", "toolsets", "keys", "exports", "watch"},
     {"tokens"},
     {"policy"},
     {"guard"},
@@ -39,7 +39,8 @@ ONLY = {
     "mcp": {"server", "asking", "stdio", "demo"},
     "mcp_types": {"server", "asking", "stdio", "demo"},
     "subprocess": {"providers", "demo"},
-    "fcntl": {"audit", "knowledge", "providers"},
+    "fcntl": {"audit", "exports", "knowledge", "providers"},
+    "pyarrow": {"exports"},
 }
 TOOLS_FORBID = {"guard", "policy", "call", "server"}
 

@@ -20,7 +20,7 @@ from pgwarden import consent
 from pgwarden.audit import AuditLog
 from pgwarden.catalogue import Category, Tier, ToolSpec
 from pgwarden.connections import Connections, Place
-from pgwarden.context import Composed, Context, Part
+from pgwarden.context import Composed, Context, Part, unreported
 from pgwarden.errors import (
     ArgumentError,
     AuditError,
@@ -32,6 +32,7 @@ from pgwarden.errors import (
     WardenError,
     did_you_mean,
 )
+from pgwarden.exports import ExportFolder
 from pgwarden.format import Caps, dumps
 from pgwarden.grants import Caller
 from pgwarden.judging import Judge, Judged
@@ -42,7 +43,7 @@ from pgwarden.rate import RateLimit
 from pgwarden.record import Record
 from pgwarden.rendering import render_document, render_table, table_blocks
 from pgwarden.resources import Surroundings
-from pgwarden.results import Plan, Result, Rows
+from pgwarden.results import Ack, FileLink, Image, Plan, Report, Result, Rows
 from pgwarden.settings import LimitSettings, PolicySettings, StateSettings
 from pgwarden.toolsets import Toolset, Toolsets
 
@@ -51,16 +52,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Progress = Callable[[float, str], Awaitable[None]]
+
 _READ_AHEAD = 8
 """Values are shown clipped, so more bytes than the result may have are worth reading; this many times more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the caller gets: text blocks, and for an error the same as data."""
+    """What the caller gets: text blocks, beside them pictures and links to files, and for an error the same as data."""
 
     blocks: tuple[str, ...]
     error: dict[str, Any] | None = None
+    links: tuple[FileLink, ...] = ()
+    images: tuple[Image, ...] = ()
 
 
 class Activity:
@@ -167,6 +172,7 @@ class CallPath:
         self._activity = activity or Activity()
         self.place = place or Place()
         self._connections = connections
+        self._exports = ExportFolder(state.export_folder, limits.export_max_bytes)
         self._literals, self._fsync = state.audit_literals, state.audit_fsync
         self._judge = Judge(policy, limits)
         self._rate = RateLimit(limits.rate_limit, buckets=self._session.buckets)
@@ -256,13 +262,20 @@ class CallPath:
             return False
         return judged.tier is Tier.READ and judged.absence is None
 
-    async def __call__(self, name: str, arguments: Mapping[str, Any], asker: consent.Asker | None = None) -> Answer:
+    async def __call__(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        asker: consent.Asker | None = None,
+        progress: Progress = unreported,
+    ) -> Answer:
         """Run one call. Every failure is an answer.
 
         Args:
             name: The tool's name.
             arguments: As the caller gave them.
             asker: The way to the person behind the client; None where there is none.
+            progress: Tells the client how far the call is.
 
         Raises:
             consent.Asked: The client has to be asked first, and to repeat the call with the answer.
@@ -270,7 +283,7 @@ class CallPath:
         record = Record(name, arguments, self._literals)
         try:
             async with self._recorded(record):
-                return await self._answer(record, name, arguments, asker)
+                return await self._answer(record, name, arguments, asker, progress)
         except WardenError as exc:
             error = exc.as_dict()
             return Answer((dumps({"error": error}),), error)
@@ -306,7 +319,14 @@ class CallPath:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._activity.rest(), timeout_s)
 
-    async def _answer(self, record: Record, name: str, given: Mapping[str, Any], asker: consent.Asker | None) -> Answer:
+    async def _answer(
+        self,
+        record: Record,
+        name: str,
+        given: Mapping[str, Any],
+        asker: consent.Asker | None,
+        progress: Progress,
+    ) -> Answer:
         self._rate.take(self._caller.name)
         self._session.check()
         spec = self._find(name)
@@ -316,10 +336,10 @@ class CallPath:
         record.arguments = given
         values = _validate(spec, given)
         said = consent.Given(values.pop("confirm", False), values.pop("confirm_name", ""))
-        form = values.pop("format", "markdown")
+        form = "markdown" if spec.bulk else values.pop("format", "markdown")
         database = await self._database()
         asked = dict(values)
-        bare = self._context(spec, values, database, page)
+        bare = self._context(spec, values, database, page, progress)
         judged, context = await self._judged(record, spec, values, bare)
         if judged.tier is not Tier.READ:
             # Nobody is asked about what the token does not grant.
@@ -330,7 +350,7 @@ class CallPath:
             # People take minutes; what names meant when they were asked need not be what they mean now.
             await self._session.valid(self)
             values = dict(asked)
-            bare = self._context(spec, values, database, page)
+            bare = self._context(spec, values, database, page, progress)
             now, context = await self._judged(record, spec, values, bare)
             judged = _as_agreed(judged, now)
         if judged.changes:
@@ -439,24 +459,34 @@ class CallPath:
         self._append(record, durable=self._fsync != "never")
         record.outcome = "cancelled"
 
-    def _context(self, spec: ToolSpec, values: dict[str, Any], database: Database, page: Any) -> Context:
+    def _context(
+        self,
+        spec: ToolSpec,
+        values: dict[str, Any],
+        database: Database,
+        page: Any,
+        progress: Progress = unreported,
+    ) -> Context:
         """Return the context before anything is judged; takes what is told by it out of the arguments."""
         limits = self._limits
-        max_rows = values.pop("max_rows", None) or spec.paged or limits.max_rows
+        max_rows = (None if spec.bulk else values.pop("max_rows", None)) or spec.paged or limits.max_rows
         values.pop("cursor", None)
-        timeout = values.pop("timeout_s", None) or limits.statement_timeout
+        longest = limits.export_timeout if spec.bulk else limits.statement_timeout
+        timeout = values.pop("timeout_s", None) or longest
         return Context(
             db=database,
             limits=limits,
             toolsets=self.toolsets,
             max_rows=min(max_rows, limits.max_rows),
             max_bytes=limits.max_result_bytes * _READ_AHEAD,
-            timeout_s=min(timeout, limits.statement_timeout),
+            timeout_s=min(timeout, longest),
             page=page,
             knowledge=self._session.knowledge,
             insights=self._session.insights,
             connections=self._connections,
             find=self._find,
+            exports=self._exports,
+            progress=progress,
         )
 
     @property
@@ -467,8 +497,12 @@ class CallPath:
     def _render(self, record: Record, spec: ToolSpec, given: Mapping[str, Any], result: Result, form: str) -> Answer:
         if isinstance(result, Rows):
             return self._render_rows(record, spec, given, result, form)
+        links: tuple[FileLink, ...] = ()
         record.affected = result.affected
-        return Answer((render_document(result, form, self._limits.max_result_bytes),))
+        if isinstance(result, Ack):
+            record.rows, record.note, links = result.rows, result.note, result.links
+        text = render_document(result, form, self._limits.max_result_bytes)
+        return Answer((text,), links=links, images=result.images if isinstance(result, Report) else ())
 
     def _render_rows(self, record: Record, spec: ToolSpec, given: Mapping[str, Any], rows: Rows, form: str) -> Answer:
         table = render_table(rows, form, Caps(self._limits.max_result_bytes, self._limits.max_cell_chars))

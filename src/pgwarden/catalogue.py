@@ -69,6 +69,7 @@ class ToolSpec:
     compose: Callable[..., Awaitable[Composed | Sequence[Composed]]] | None = None
     changes: bool = False
     several: bool = False
+    bulk: bool = False
     elevated: tuple[tuple[str, str], ...] = ()
     optional: tuple[tuple[str, str], ...] = ()
     withheld: frozenset[str] = frozenset()
@@ -183,6 +184,7 @@ def tool(
     compose: Callable[..., Awaitable[Composed | Sequence[Composed]]] | None = None,
     changes: bool = False,
     several: bool = False,
+    bulk: bool = False,
     elevated: Mapping[str, str] | None = None,
     optional: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., Awaitable[Result]]], ToolSpec]:
@@ -201,13 +203,15 @@ def tool(
         changes: Whether it changes something although it needs no yes.
         several: Whether `compose` makes a list of statements, which the tool finds in `ctx.parts`. Each is judged as a
             call of the tool that it names; the call needs what the strictest of them does.
+        bulk: Whether its rows do not go through the answer: `max_rows` and `format` are its own then, and `timeout_s`
+            is bounded by the limit of exports.
         elevated: Arguments that, where they are given, make the call need a yes and the scope that stands here, and
             a policy that grants the tool by its name, or everything.
         optional: Arguments that exist where the policy has the feature that stands here: an attribute of it.
     """
 
     def declare(function: Callable[..., Awaitable[Result]]) -> ToolSpec:
-        spec = ToolSpec(function, tier, scope, sql, paged, plan, typed, compose, changes, several)
+        spec = ToolSpec(function, tier, scope, sql, paged, plan, typed, compose, changes, several, bulk)
         return replace(spec, elevated=tuple((elevated or {}).items()), optional=tuple((optional or {}).items()))
 
     return declare

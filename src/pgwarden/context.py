@@ -10,12 +10,17 @@ if TYPE_CHECKING:
     from pgwarden.catalogue import ToolSpec
     from pgwarden.connections import Connections
     from pgwarden.db import Database
+    from pgwarden.exports import ExportFolder
     from pgwarden.guard.verdict import Verdict
     from pgwarden.knowledge import Insights, Knowledge
     from pgwarden.policy import Decision
     from pgwarden.policy.objects import Relation
     from pgwarden.settings import LimitSettings
     from pgwarden.toolsets import Toolsets
+
+
+async def unreported(done: float, message: str) -> None:
+    """Report nothing to nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ class Context:
             raises what the path of a call would. None where no call is made.
         find: Returns a tool of the caller's by its name, for one that makes calls of others its steps; raises what a
             call of it would.
+        exports: Where files go; None: nowhere.
+        progress: Tells the client how far the call is: a number that grows, and what it counts. At most a few a second.
     """
 
     db: Database
@@ -87,3 +94,5 @@ class Context:
     connections: Connections | None = None
     reading: Callable[[Composed], Awaitable[Context]] | None = None
     find: Callable[[str], ToolSpec] | None = None
+    exports: ExportFolder | None = None
+    progress: Callable[[float, str], Awaitable[None]] = unreported

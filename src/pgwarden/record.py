@@ -44,7 +44,7 @@ class Record:
         rows: Rows shown.
         affected: Rows changed.
         connection: The connection that it ran on; empty where there is but one.
-        note: What became of a change whose call was cancelled.
+        note: What became of a change whose call was cancelled, or what file was made.
         changed: Whether it came to a change that was about to run.
     """
 

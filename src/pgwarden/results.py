@@ -43,11 +43,20 @@ class Rows:
     said: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture: its bytes, and their MIME type."""
+
+    data: bytes
+    mime_type: str = "image/png"
+
+
 @dataclass(slots=True)
 class Report:
     """A document: `data` for JSON, `text` (Markdown) for reading. Each stands alone and says the same.
 
-    `untrusted` is False where nothing in it was written by users of the database. `affected` as in Ack.
+    `untrusted` is False where nothing in it was written by users of the database. `affected` as in Ack. `images` are
+    shown beside the text, and say nothing that is not in it.
     """
 
     text: str
@@ -55,19 +64,35 @@ class Report:
     notes: tuple[str, ...] = ()
     untrusted: bool = True
     affected: int | None = None
+    images: tuple[Image, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileLink:
+    """A file that the caller may open: its URI, its name, what it is, and its size in bytes."""
+
+    uri: str
+    name: str
+    mime_type: str
+    size: int
+    description: str = ""
 
 
 @dataclass(slots=True)
 class Ack:
     """Something was done; `affected` is the number of rows that it changed, where it changes rows.
 
-    `said` as in Rows.
+    `said` as in Rows. `links` are files that it made; `rows` is the number of rows in them. `note` is for the audit: no
+    values.
     """
 
     text: str
     data: dict[str, Any] = field(default_factory=dict)
     affected: int | None = None
     said: tuple[str, ...] = ()
+    links: tuple[FileLink, ...] = ()
+    rows: int | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

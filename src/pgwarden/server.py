@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from base64 import b64encode
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,13 +30,16 @@ from mcp_types import (
     Completion,
     CompletionArgument,
     CompletionContext,
+    ContentBlock,
     GetPromptResult,
+    ImageContent,
     InputRequiredResult,
     Prompt,
     PromptArgument,
     PromptMessage,
     PromptReference,
     Resource,
+    ResourceLink,
     ResourceTemplate,
     ResourceTemplateReference,
     TextContent,
@@ -46,9 +50,10 @@ from pydantic import AnyUrl
 
 from pgwarden import __version__, asking, stdio
 from pgwarden import settings as settings_module
-from pgwarden.call import CallPath
+from pgwarden.call import CallPath, Progress
 from pgwarden.catalogue import SqlUse, Tier, ToolSpec
 from pgwarden.consent import Asked, Questions
+from pgwarden.context import unreported
 from pgwarden.errors import ArgumentError, WardenError
 from pgwarden.fleet import Fleet
 from pgwarden.grants import load_configuration
@@ -57,6 +62,8 @@ from pgwarden.source import DatabaseSource
 from pgwarden.tools import CATEGORIES
 
 __all__ = ["DatabaseSource", "WardenServer", "build", "serve"]
+
+log = logging.getLogger(__name__)
 
 INSTRUCTIONS = (
     "PostgreSQL through a guard. Start with list_tables and describe_table. Reads run at once, "
@@ -153,7 +160,7 @@ class WardenServer(MCPServer[None]):
         self._questions.timeout_s = timeout
         asker = None if context is None else asking.asker(context, self._questions, timeout)
         try:
-            answer = await served.path(name, arguments, asker)
+            answer = await served.path(name, arguments, asker, _reporter(context))
         except Asked as asked:
             return asking.input_required(asked)
         if context is not None:
@@ -161,10 +168,20 @@ class WardenServer(MCPServer[None]):
             defined_more = served.path.definitions != defined
             done = served.offers.changed_by(name) if answer.error is None else []
             await self._announce(context, lists=moved or defined_more, moved=moved, done=done)
-        content = [TextContent(type="text", text=block) for block in answer.blocks]
+        content: list[ContentBlock] = [TextContent(type="text", text=block) for block in answer.blocks]
+        content += [
+            ImageContent(type="image", data=b64encode(image.data).decode(), mime_type=image.mime_type)
+            for image in answer.images
+        ]
         if answer.error is not None:
-            return CallToolResult(content=list(content), is_error=True, _meta={"pgwarden/error": answer.error})
-        return CallToolResult(content=list(content))
+            return CallToolResult(content=content, is_error=True, _meta={"pgwarden/error": answer.error})
+        content += [
+            ResourceLink(
+                uri=link.uri, name=link.name, description=link.description, mime_type=link.mime_type, size=link.size
+            )
+            for link in answer.links
+        ]
+        return CallToolResult(content=content)
 
     async def _announce_tools(self, context: RequestContext[None, Any]) -> bool:
         """Tell the client that there are other tools, where there are; return whether the connection is another one.
@@ -332,6 +349,20 @@ def _wire(spec: ToolSpec) -> Tool:
         input_schema=spec.input_schema,
         annotations=ToolAnnotations(read_only_hint=spec.read_only, destructive_hint=destroys, open_world_hint=False),
     )
+
+
+def _reporter(context: RequestContext[None, Any] | None) -> Progress:
+    """Return what sends progress of a call to its client, in either era; nothing where the client did not ask."""
+    if context is None:
+        return unreported
+
+    async def report(done: float, message: str) -> None:
+        try:
+            await context.report_progress(done, message=message)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, MCPError):
+            log.debug("progress could not be sent")
+
+    return report
 
 
 def _protocol_error(exc: WardenError, **data: str) -> MCPError:

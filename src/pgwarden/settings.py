@@ -65,6 +65,8 @@ class LimitSettings(_Concern):
     max_result_bytes: int = Field(131_072, ge=1_024, le=64_000_000, description="Bytes of one result at most.")
     max_cell_chars: int = Field(2_000, ge=16, description="Characters shown of one value.")
     statement_timeout: float = Field(30, gt=0, le=86_400, description="Seconds for one statement.")
+    export_timeout: float = Field(300, gt=0, le=86_400, description="Seconds for the statement of one export.")
+    export_max_bytes: int = Field(1 << 30, ge=0, description="Bytes of one export file at most; 0 = no limit.")
     lock_timeout: float = Field(5, gt=0, le=86_400, description="Seconds to wait for a lock.")
     max_affected_rows: int = Field(10_000, ge=1, description="Rows that one change may affect at most.")
     max_estimated_rows: int = Field(0, ge=0, description="Rows that the planner may expect of a query; 0 = no limit.")
@@ -103,6 +105,7 @@ class StateSettings(_Concern):
         default_factory=_default_home,
         description="State directory; default: pgwarden in $XDG_STATE_HOME or ~/.local/state.",
     )
+    export_dir: Path | None = Field(None, description="Where export files go; default: exports in the state directory.")
     audit_path: Path | None = Field(None, description="Audit log; default: audit.jsonl in the state directory.")
     audit_fsync: Literal["never", "changes", "always"] = Field(
         "changes", description="Which audit lines are forced to disk before the answer."
@@ -111,6 +114,11 @@ class StateSettings(_Concern):
     audit_keep: int = Field(10, ge=1, le=10_000, description="Rotated audit logs kept.")
     audit_literals: bool = Field(True, description="Whether literals of SQL stay in the audit log.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("WARNING", description="Of the log on stderr.")
+
+    @property
+    def export_folder(self) -> Path:
+        """The directory of export files."""
+        return self.export_dir or self.home / "exports"
 
     @property
     def audit_file(self) -> Path:

@@ -38,7 +38,7 @@ def _text_adapters() -> AdaptersMap:
     return adapters
 
 
-class _Adaptation:
+class Adaptation:
     """What a Transformer needs to know: the adapters, and that text is UTF-8 (no connection says otherwise)."""
 
     connection = None
@@ -51,7 +51,7 @@ def dump(parameters: Sequence[object]) -> tuple[list[Any], list[int]]:
     Raises:
         ArgumentError: A value has no form that PostgreSQL knows, or contains the character NUL.
     """
-    transformer = Transformer(_Adaptation())
+    transformer = Transformer(Adaptation())
     try:
         values = transformer.dump_sequence(list(parameters), [PyFormat.TEXT] * len(parameters))
     except (psycopg.Error, UnicodeEncodeError) as exc:
@@ -93,7 +93,7 @@ class Collector:
         self._step = 1
         self._masking = masking if masking and masking.outputs else None
         self._masks: dict[int, Mask] = {}
-        self._transformer = Transformer(_Adaptation())
+        self._transformer = Transformer(Adaptation())
         self.names: list[str] = []
         self.types: list[int] = []
         self.rows: list[tuple[Cell, ...]] = []

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -18,10 +19,12 @@ from pgwarden.db.catalog import CatalogCache
 from pgwarden.db.change import Change, Done, Fate
 from pgwarden.db.connect import Address, Attempt
 from pgwarden.db.cursor import Collector, Keeper
+from pgwarden.db.export import Exporter, Order, Progress
 from pgwarden.db.hiding import veils
 from pgwarden.db.objects import Bound, ObjectCache
 from pgwarden.db.pool import Pool
 from pgwarden.db.read import Reader, Request
+from pgwarden.db.recent import Recent
 from pgwarden.db.routing import Router, Target, TargetStatus
 from pgwarden.db.session import Session
 from pgwarden.db.statements import Statements
@@ -37,6 +40,7 @@ from pgwarden.results import Cell, Column, Rows, Written
 from pgwarden.settings import ConnectionSettings, LimitSettings
 
 if TYPE_CHECKING:
+    from pgwarden.exports import Sink
     from pgwarden.guard.shields import Masking
 
 log = logging.getLogger(__name__)
@@ -112,6 +116,7 @@ class Database:
         self._running: set[asyncio.Task[Any]] = set()
         self._types = TypeNames()
         self._catalog = CatalogCache()
+        self._recent = Recent()
         self._rules = rules or ObjectRules()
         self._has_rules = bool(self._rules)
         self._objects = ObjectCache(self._rules, mask_key)
@@ -271,6 +276,44 @@ class Database:
                 done = await self._shielded(self._router.transact(run, manner, fate))
             return [await self._written(each, dry_run=dry_run) for each in done]
 
+    async def export(
+        self,
+        statement: str,
+        params: Sequence[object] = (),
+        *,
+        sink: Sink,
+        timeout_s: float,
+        max_rows: int | None = None,
+        masking: Masking | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[tuple[Column, ...], int]:
+        """Run a query that the guard has let through, as `read` does, and pass all of its rows on while they come.
+
+        Args:
+            statement: One query, which can stand in FROM.
+            params: Values of `$1`, `$2`, ...
+            sink: Takes the rows, in threads; what it raises ends the statement.
+            timeout_s: Seconds that the statement may take on the server, which waits for the sink.
+            max_rows: Rows at most; more are an error. None: any number.
+            masking: What the guard's verdict says is to be bound and masked.
+            progress: Awaited now and then with the number of rows passed on so far.
+
+        Returns:
+            The columns, and the number of rows.
+
+        Raises:
+            ExportError: There are more than `max_rows`, or the sink raises it.
+            DatabaseError, PolicyError: as `read`; once the sink has begun nothing is repeated.
+        """
+        await self._check()
+        order = Order(statement, params, sink, timeout_s, max_rows, masking, progress)
+        self._watchdog.wake()
+        async with self._turns:
+            done = await self._shielded(self._router.export(order))
+        types = await self._types.of([field.oid for field in done.fields], self._lookup_types)
+        columns = (Column(field.name, type_) for field, type_ in zip(done.fields, types, strict=True))
+        return tuple(columns), done.count
+
     async def estimate(
         self,
         statement: str,
@@ -355,6 +398,15 @@ class Database:
         """
         rows = (await self.query(block, params)).rows
         return json.loads(rows[0][0]) if rows and rows[0][0] is not None else None
+
+    async def recent(self, block: str, params: Mapping[str, object]) -> Any:
+        """Return what `json` does, or did up to two seconds ago; not what was before a definition made from here.
+
+        Raises:
+            DatabaseError, PolicyError, NotSupportedError, InternalError: as `query`.
+        """
+        await self._check()
+        return await self._recent.get((block, repr(params)), partial(self.json, block, params))
 
     async def catalog(self) -> Catalog:
         """Return what the guard must know of the database; the same object while nothing changed.
@@ -478,7 +530,7 @@ class Database:
     def _target(self, name: str, conninfo: str, connection: ConnectionSettings) -> Target:
         pool = Pool(conninfo, connection, self._name)
         parts = (pool, self._limits, self.blocks)
-        return Target(name, pool, Reader(*parts), Writer(*parts))
+        return Target(name, pool, Reader(*parts), Writer(*parts), Exporter(pool, self._limits))
 
     async def _check(self, scope: str = READ_SCOPE) -> None:
         self._scopes.require(scope)
@@ -505,6 +557,7 @@ class Database:
             if fate.state != "unchanged" and not rows_only:
                 self._catalog.forget()
                 self._objects.forget()
+                self._recent.forget()
 
     async def _written(self, done: Done, *, dry_run: bool) -> Written:
         return Written(

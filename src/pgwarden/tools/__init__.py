@@ -3,9 +3,12 @@
 from pgwarden.catalogue import Category
 from pgwarden.tools import (
     connection,
+    export,
+    features,
     insight,
     knowledge,
     knowledge_write,
+    quality,
     query,
     rows_read,
     rows_write,
@@ -20,6 +23,9 @@ CATEGORIES = (
     Category("schema_read", "databases, schemas, tables and what is in them", schema),
     Category("rows_read", "rows of one table, without SQL", rows_read, listed=False),
     Category("rows_write", "changing rows of one table, without SQL", rows_write, listed=False),
+    Category("export", "results of queries as files", export, listed=False),
+    Category("quality", "what the columns of a table hold", quality, listed=False),
+    Category("feature_read", "rows of many entities by their keys", features, listed=False),
     Category("knowledge", "what was learned in earlier sessions", knowledge, listed=False),
     Category("knowledge_write", "keeping it, and removing it", knowledge_write, listed=False),
     Category("insight", "findings of this session", insight, listed=False),
