@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,8 @@ from pgwarden.toolsets import Toolset, Toolsets
 
 if TYPE_CHECKING:
     from pgwarden.db import Database
+    from pgwarden.db.outcome import Ended
+    from pgwarden.db.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
@@ -184,6 +186,8 @@ class CallPath:
             for spec in category.tools
             if decide_tool(policy, spec.name, category.name).allowed
         }
+        if "begin_transaction" in self._tools:
+            self._tools = {name: (spec.joining(), category) for name, (spec, category) in self._tools.items()}
         self.toolsets = self._toolsets(categories)
 
     def _toolsets(self, categories: Sequence[Category]) -> Toolsets:
@@ -337,28 +341,48 @@ class CallPath:
         values = _validate(spec, given)
         said = consent.Given(values.pop("confirm", False), values.pop("confirm_name", ""))
         form = "markdown" if spec.bulk else values.pop("format", "markdown")
-        database = await self._database()
-        asked = dict(values)
-        bare = self._context(spec, values, database, page, progress)
-        judged, context = await self._judged(record, spec, values, bare)
-        if judged.tier is not Tier.READ:
-            # Nobody is asked about what the token does not grant.
-            for scope in judged.scopes or (spec.scope,):
-                self._caller.scopes.require(scope)
-            record.consent = await self._obtain(spec, asked, values, context, judged, said, asker)
-        if record.consent == "person":
-            # People take minutes; what names meant when they were asked need not be what they mean now.
-            await self._session.valid(self)
-            values = dict(asked)
+        record.transaction = str(values.get("transaction_id") or "")
+        with self._place(await self._database(), spec, values) as database:
+            asked = dict(values)
             bare = self._context(spec, values, database, page, progress)
-            now, context = await self._judged(record, spec, values, bare)
-            judged = _as_agreed(judged, now)
-        if judged.changes:
-            self._announce(record)
-        with judged.absences():
-            result = judged.answered(await spec.function(context, **values))
-        self.definitions += judged.defines
-        return self._render(record, spec, given, result, form)
+            judged, context = await self._judged(record, spec, values, bare)
+            if judged.tier is not Tier.READ:
+                # Nobody is asked about what the token does not grant.
+                for scope in judged.scopes or (spec.scope,):
+                    self._caller.scopes.require(scope)
+                record.consent = await self._obtain(spec, asked, values, context, judged, said, asker)
+            if record.consent == "person":
+                # People take minutes; what names meant when they were asked need not be what they mean now.
+                await self._session.valid(self)
+                values = dict(asked)
+                bare = self._context(spec, values, database, page, progress)
+                now, context = await self._judged(record, spec, values, bare)
+                judged = _as_agreed(judged, now)
+            if judged.changes:
+                self._announce(record)
+            with judged.absences():
+                result = judged.answered(await spec.function(context, **values))
+            self.definitions += _defines(judged, record, database)
+            return self._render(record, spec, given, result, form)
+
+    @contextmanager
+    def _place(self, database: Database, spec: ToolSpec, values: Mapping[str, Any]) -> Iterator[Database]:
+        """Give what a call runs on: the database, or the transaction that it names, which is its alone meanwhile."""
+        database.on_transaction_end = self._transaction_ended
+        if not (spec.joins and values["transaction_id"]):
+            yield database
+            return
+        place = database.transactions.inside(values["transaction_id"])
+        with place.transaction.turn():
+            place.transaction.words = values.get("sql", "")
+            yield place
+
+    def _transaction_ended(self, ended: Ended) -> None:
+        """Record an end that no call asked for."""
+        if ended.automatic:
+            record = Record("rollback_transaction", {}, transaction=ended.id, changed=True)
+            record.outcome, record.note = "automatic", ended.why
+            self._write(record)
 
     async def _judged(
         self, record: Record, spec: ToolSpec, values: dict[str, Any], context: Context
@@ -372,6 +396,11 @@ class CallPath:
                 # What a call may not do by itself it may not do as a step.
                 self._caller.scopes.require(self._find(each.spec.name if each.spec else spec.name).scope)
             judged = await self._judge.several(record, spec, values, context.db, composed)
+        if judged.tier is not Tier.READ and (standing := _standing(context.db, values)) is not None:
+            judged = replace(judged, state=standing.state)
+        change = judged.verdict.change if judged.verdict else None
+        if change is not None and context.db.transaction is not None:
+            context.db.transaction.admit(change.command, in_transaction=change.in_transaction)
 
         async def reading(more: Composed) -> Context:
             found = await self._judge.reading(more, context.db)
@@ -446,8 +475,19 @@ class CallPath:
                 connection=self.place.label,
                 place=self._at,
             )
-            evidence = await consent.obtain(self._consents.consent, requirement, said, asker, self._session.shown)
+            async with self._waiting(_standing(context.db, values), asker):
+                evidence = await consent.obtain(self._consents.consent, requirement, said, asker, self._session.shown)
         return evidence.how
+
+    @asynccontextmanager
+    async def _waiting(self, standing: Transaction | None, asker: consent.Asker | None) -> AsyncIterator[None]:
+        """Let a transaction outlast the question about what runs in it, or about its commit."""
+        if standing is None or asker is None or not asker.available or self._consents.consent == "argument":
+            yield
+            return
+        await standing.outlast(self._consents.consent_timeout)
+        with standing.asking(self._consents.consent_timeout):
+            yield
 
     def _announce(self, record: Record) -> None:
         """Record that a change is about to run.
@@ -471,6 +511,8 @@ class CallPath:
         limits = self._limits
         max_rows = (None if spec.bulk else values.pop("max_rows", None)) or spec.paged or limits.max_rows
         values.pop("cursor", None)
+        if spec.joins:
+            values.pop("transaction_id")
         longest = limits.export_timeout if spec.bulk else limits.statement_timeout
         timeout = values.pop("timeout_s", None) or longest
         return Context(
@@ -500,6 +542,7 @@ class CallPath:
         links: tuple[FileLink, ...] = ()
         record.affected = result.affected
         if isinstance(result, Ack):
+            record.transaction = record.transaction or str(result.data.get("transaction_id", ""))
             record.rows, record.note, links = result.rows, result.note, result.links
         text = render_document(result, form, self._limits.max_result_bytes)
         return Answer((text,), links=links, images=result.images if isinstance(result, Report) else ())
@@ -543,6 +586,26 @@ def _part(judged: Judged) -> Part:
     assert judged.composed is not None
     assert judged.verdict is not None
     return Part(judged.composed, judged.verdict, judged.decision)
+
+
+def _standing(database: Database, values: Mapping[str, Any]) -> Transaction | None:
+    """Return the transaction that a call runs in, or is about.
+
+    Raises:
+        TransactionError: It has ended.
+        NotFoundError: There is none of this id.
+    """
+    if database.transaction is not None or not values.get("transaction_id"):
+        return database.transaction
+    return database.transactions.inside(values["transaction_id"]).transaction
+
+
+def _defines(judged: Judged, record: Record, database: Database) -> bool:
+    """Tell whether a change is of more than rows and settings, and committed."""
+    if record.transaction:
+        ended = database.transactions.ended(record.transaction) if judged.changes and judged.verdict is None else None
+        return ended is not None and ended.outcome == "committed" and ended.defined
+    return judged.defines
 
 
 def _validate(spec: ToolSpec, given: Mapping[str, Any]) -> dict[str, Any]:

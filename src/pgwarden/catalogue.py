@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Format = Literal["markdown", "json", "csv"]
 DocumentFormat = Literal["markdown", "json"]
 Confirm = Annotated[bool, Field(description="Only once the person has said yes.")]
+TransactionId = Annotated[str, Field(description="To run in it.")]
 ConfirmName = Annotated[str, Field(description="The exact name, as the person gave it.")]
 
 
@@ -57,7 +58,7 @@ class SqlUse(StrEnum):
 
 @dataclass(frozen=True)
 class ToolSpec:
-    """A declared tool. Make one with `tool`."""
+    """A declared tool. Make one with `tool`; `joins` adds the argument `transaction_id`, where that is granted."""
 
     function: Callable[..., Awaitable[Result]]
     tier: Tier
@@ -70,6 +71,7 @@ class ToolSpec:
     changes: bool = False
     several: bool = False
     bulk: bool = False
+    joins: bool = False
     elevated: tuple[tuple[str, str], ...] = ()
     optional: tuple[tuple[str, str], ...] = ()
     withheld: frozenset[str] = frozenset()
@@ -114,6 +116,8 @@ class ToolSpec:
             for name, parameter in list(inspect.signature(self.function).parameters.items())[1:]
             if name not in self.withheld
         }
+        if self.joins:
+            fields["transaction_id"] = (TransactionId, "")
         if self.paged is not None:
             fields["max_rows"] = (Annotated[int | None, Field(ge=1)], None)
             fields["cursor"] = (str, "")
@@ -166,6 +170,11 @@ class ToolSpec:
         schema: dict[str, Any] = _slim(self.arguments.model_json_schema())
         schema.setdefault("properties", {})
         return schema
+
+    def joining(self) -> ToolSpec:
+        """Return the same tool with the argument `transaction_id`, where it runs one statement for an answer."""
+        one = self.sql in (SqlUse.READ, SqlUse.WRITE) and not (self.several or self.bulk)
+        return replace(self, joins=True) if one else self
 
     @property
     def read_only(self) -> bool:

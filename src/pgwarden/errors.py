@@ -16,6 +16,7 @@
     │   ├── NotConnectedError     no connection is the current one
     │   ├── ConnectionLostError   the connection broke in the middle of a call
     │   ├── OutcomeUnknownError   it broke while a change was being committed
+    │   ├── TransactionError      an interactive transaction is gone, busy, or one too many
     │   └── QueryError            PostgreSQL refused or aborted the statement
     │       ├── StatementTimeoutError
     │       └── TooManyRowsError  a change would have affected more rows than allowed; it was rolled back
@@ -186,6 +187,12 @@ class OutcomeUnknownError(DatabaseError):
     """The connection was lost while the change was being committed: it may or may not have been made."""
 
     code = "outcome_unknown"
+
+
+class TransactionError(DatabaseError):
+    """The transaction cannot go on."""
+
+    code = "transaction_failed"
 
 
 class NotSupportedError(WardenError):

@@ -88,6 +88,7 @@ class Judged:
         composed: The statement, where the tool composed it.
         elevation: The scope that an argument makes it need; empty where none does.
         parts: The judgements of several composed statements, of which the attributes before are the sum.
+        state: Of the transaction that it runs in or ends: a yes holds for what that holds now.
     """
 
     tier: Tier
@@ -100,6 +101,7 @@ class Judged:
     composed: Composed | None = None
     elevation: str = ""
     parts: tuple[Judged, ...] = ()
+    state: str = ""
 
     @contextmanager
     def absences(self) -> Iterator[None]:
@@ -131,9 +133,9 @@ class Judged:
         if self.parts:
             return tuple(part.meaning for part in self.parts)
         if self.verdict is None:
-            return self.composed
+            return self.composed, self.state
         targets = self.verdict.change and self.verdict.change.targets
-        return self.composed, self.verdict.kinds, self.verdict.uses, self.verdict.functions, targets
+        return self.composed, self.state, self.verdict.kinds, self.verdict.uses, self.verdict.functions, targets
 
     @property
     def defines(self) -> bool:

@@ -39,13 +39,15 @@ class Record:
         tier: What the call needed: the tool's, or the statement's own.
         kinds: Statement types by effect.
         consent: How a yes was given: "argument", "person"; None: none was needed, or none was given.
-        outcome: "started" (a change that is about to run), "allowed", "asked", "denied", "failed" or "cancelled".
+        outcome: "started" (a change that is about to run), "allowed", "asked", "denied", "failed" or "cancelled";
+            "automatic" where no call asked for it.
         code: The error's code.
         rows: Rows shown.
         affected: Rows changed.
         connection: The connection that it ran on; empty where there is but one.
         note: What became of a change whose call was cancelled, or what file was made.
         changed: Whether it came to a change that was about to run.
+        transaction: The id of the interactive transaction that it ran in, or was about; empty: none.
     """
 
     tool: str
@@ -62,6 +64,7 @@ class Record:
     changed: bool = False
     note: str | None = None
     connection: str = ""
+    transaction: str = ""
     started: float = field(default_factory=time.perf_counter)
 
     def fail(self, exc: WardenError) -> None:
@@ -88,6 +91,7 @@ class Record:
             "code": self.code,
             "rows": self.rows,
             "affected": self.affected,
+            "transaction": _without_secrets(self.transaction)[:_NAME_CHARS] or None,
             "note": self.note,
             "ms": None if self.outcome == "started" else round((time.perf_counter() - self.started) * 1000, 2),
         }

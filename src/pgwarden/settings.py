@@ -73,6 +73,9 @@ class LimitSettings(_Concern):
     max_estimated_cost: float = Field(0, ge=0, description="Cost that the planner may expect; 0 = no limit.")
     rate_limit: int = Field(600, ge=0, description="Calls a minute for a caller; 0 = no limit.")
     max_concurrency: int = Field(8, ge=1, le=200, description="Calls that use the database at once.")
+    max_transactions: int = Field(2, ge=0, le=100, description="Interactive transactions at once; 0 = none.")
+    transaction_idle: float = Field(60, ge=1, le=86_400, description="Seconds an interactive transaction may idle.")
+    transaction_lifetime: float = Field(600, ge=1, le=86_400, description="Seconds one may stand in all.")
 
 
 class PolicySettings(_Concern):

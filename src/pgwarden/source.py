@@ -24,6 +24,9 @@ class Absent:
     So a call that needs no database works without one, and no tool has to say whether it does.
     """
 
+    transaction = None
+    """There is none to be in."""
+
     def __init__(self, reason: Callable[[], WardenError]) -> None:
         """Take what makes the error to raise."""
         self._reason = reason

@@ -140,6 +140,24 @@ async def test_what_was_written_is_read(open_database: OpenDatabase, pair: tuple
         await _until(lambda: _looked(db, count), "4 true")
 
 
+async def test_what_a_transaction_committed_is_read(open_database: OpenDatabase, pair: tuple[Server, Server]) -> None:
+    """What runs in an interactive transaction runs on the primary; its commit counts as a write."""
+    primary, standby = pair
+    count = "SELECT count(*) || ' ' || pg_is_in_recovery() FROM ours"
+    async with open_database(primary.url(), replica_urls=(standby.url(),)) as db:
+        await write(db, "CREATE TABLE ours (n int)")
+        await _until(lambda: _looked(db, count), "0 true")
+        with _paused(standby):
+            made = await db.transactions.begin("read committed", read_only=False, deferrable=False)
+            inside = db.transactions.inside(made.id)
+            await write(inside, "INSERT INTO ours VALUES (1)")
+            assert await cell(inside, count) == "1 false"
+            assert await cell(db, count) == "0 true"
+            await db.transactions.commit(made)
+            assert await cell(db, count) == "1 false"
+        await _until(lambda: _looked(db, count), "1 true")
+
+
 async def test_a_write_of_unknown_outcome(open_database: OpenDatabase, pair: tuple[Server, Server]) -> None:
     """When a change may have been made, reads go to the primary until a look shows that the standby has it all."""
     primary, standby = pair

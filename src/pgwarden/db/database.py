@@ -22,6 +22,7 @@ from pgwarden.db.cursor import Collector, Keeper
 from pgwarden.db.export import Exporter, Order, Progress
 from pgwarden.db.hiding import veils
 from pgwarden.db.objects import Bound, ObjectCache
+from pgwarden.db.outcome import rows_only
 from pgwarden.db.pool import Pool
 from pgwarden.db.read import Reader, Request
 from pgwarden.db.recent import Recent
@@ -40,6 +41,9 @@ from pgwarden.results import Cell, Column, Rows, Written
 from pgwarden.settings import ConnectionSettings, LimitSettings
 
 if TYPE_CHECKING:
+    from pgwarden.db.outcome import Ended
+    from pgwarden.db.transaction import Transaction
+    from pgwarden.db.transactions import Transactions
     from pgwarden.exports import Sink
     from pgwarden.guard.shields import Masking
 
@@ -69,7 +73,12 @@ class Database:
     own search_path stays in force: tables are found by it, and the guard's catalog is read by the same one, so that
     both mean the same objects; that the guard looks at every user function on it is why a writable schema there does
     no harm.
+
+    Attributes:
+        transaction: The interactive transaction that everything runs in; None: each statement in one of its own.
     """
+
+    transaction: Transaction | None = None
 
     def __init__(
         self,
@@ -119,6 +128,7 @@ class Database:
         self._recent = Recent()
         self._rules = rules or ObjectRules()
         self._has_rules = bool(self._rules)
+        self._mask_key = mask_key
         self._objects = ObjectCache(self._rules, mask_key)
         self._database_checked = not self._rules.hides
         self._learned: Catalog | None = None
@@ -127,6 +137,10 @@ class Database:
         self._scopes = scopes
         self._role: roles.RoleReport | None = None
         self._closed = False
+        self.pool_max = connection.pool_max
+        self.on_transaction_end: Callable[[Ended], None] | None = None
+        """Told of every interactive transaction that has ended."""
+        self._transactions: Transactions | None = None
 
     async def read(
         self,
@@ -456,6 +470,15 @@ class Database:
         shield = bound.shields.relations.get(Name(schema, name)) if bound else None
         return frozenset(shield.masked) if shield else frozenset()
 
+    @property
+    def transactions(self) -> Transactions:
+        """The interactive transactions."""
+        if self._transactions is None:
+            from pgwarden.db.transactions import Transactions
+
+            self._transactions = Transactions(self, self._router, self._limits)
+        return self._transactions
+
     async def role(self) -> roles.RoleReport:
         """Return what the connected role could do beyond its profile; asked once.
 
@@ -525,6 +548,8 @@ class Database:
                 task.cancel()
             if self._running:
                 await asyncio.wait(self._running, timeout=_CANCEL_S)
+            if self._transactions is not None:
+                await self._transactions.close()
             await self._router.close()
 
     def _target(self, name: str, conninfo: str, connection: ConnectionSettings) -> Target:
@@ -532,13 +557,42 @@ class Database:
         parts = (pool, self._limits, self.blocks)
         return Target(name, pool, Reader(*parts), Writer(*parts), Exporter(pool, self._limits))
 
+    async def check(self, scope: str) -> None:
+        """Do nothing where the token grants a scope, and the role is not too powerful.
+
+        Raises:
+            ScopeError: The token does not grant it.
+            PolicyError: as `read`.
+        """
+        await self._check(scope)
+
+    def forget(self) -> None:
+        """Ask anew for definitions when they are next needed."""
+        self._catalog.forget()
+        self._objects.forget()
+        self._recent.forget()
+
+    async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run work that a cancellation must reach exactly once, and that the end of the database cancels."""
+        return await self._shielded(work)
+
+    async def settle(self, work: Callable[[Fate], Coroutine[Any, Any, T]], *, rows_only: bool) -> T:
+        """Run the end of a transaction, shielded as `write` is; a cancellation says what became of it.
+
+        Args:
+            work: Ends it, and keeps its Fate true.
+            rows_only: Whether no definitions were changed.
+        """
+        with self._fate(rows_only) as fate:
+            return await self._shielded(work(fate))
+
     async def _check(self, scope: str = READ_SCOPE) -> None:
         self._scopes.require(scope)
         if self._require_least_privilege:
             roles.require_least_privilege(await self.role(), writes=self._writes)
 
     async def _change(self, change: Change) -> Written:
-        with self._fate(_rows_only(change.statement)) as fate:
+        with self._fate(rows_only(change.statement)) as fate:
             async with self._turns:
                 done = await self._shielded(self._router.write(change, fate))
             return await self._written(done, dry_run=change.dry_run)
@@ -555,9 +609,7 @@ class Database:
             raise
         finally:
             if fate.state != "unchanged" and not rows_only:
-                self._catalog.forget()
-                self._objects.forget()
-                self._recent.forget()
+                self.forget()
 
     async def _written(self, done: Done, *, dry_run: bool) -> Written:
         return Written(
@@ -628,11 +680,6 @@ class Database:
 
     async def _lookup_types(self, oids: Sequence[int]) -> list[tuple[Cell, ...]]:
         return await self._fetch("type_names", ([*oids],))
-
-
-def _rows_only(statement: str) -> bool:
-    """Tell whether a change is of rows alone, by its first word: nothing that the guard looks at is changed then."""
-    return " ".join(statement.split(None, 1)[:1]).upper() in ("INSERT", "UPDATE", "DELETE", "MERGE")
 
 
 def _cancelled() -> bool:

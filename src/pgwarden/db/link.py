@@ -21,7 +21,7 @@ import os
 import resource
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -145,6 +145,11 @@ class Link:
     def in_transaction(self) -> bool:
         """Whether a transaction stands on it, in whatever state; False where the connection is lost."""
         return self._pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+
+    @property
+    def in_failed_transaction(self) -> bool:
+        """Whether the transaction on it takes nothing but its end, or the way back to a savepoint."""
+        return bool(self._pgconn.transaction_status == TransactionStatus.INERROR)
 
     async def exchange(self, before: Sequence[Step], statement: Step, collector: Collector) -> ServerMessage | None:
         """Run a statement in a READ ONLY transaction that is rolled back.
@@ -276,6 +281,11 @@ class Link:
         except (psycopg.Error, TimeoutError):
             return False
         return not self.broken
+
+    async def cancel(self) -> None:
+        """Ask the server to end the running statement, whose answers are still waited for; as `abort`, never raises."""
+        with suppress(psycopg.Error):
+            await self._connection.cancel_safe(timeout=_CANCEL_S)
 
     async def abort(self) -> None:
         """Ask the server to end the running statement. Safe at any moment; never raises psycopg's errors."""

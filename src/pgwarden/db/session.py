@@ -88,6 +88,22 @@ class Session:
         """Whether a transaction stands on the link, in whatever state."""
         return self._begun and self.link.in_transaction
 
+    @property
+    def failed(self) -> bool:
+        """Whether the next batch has to go back to a savepoint first, and will."""
+        return self._failed
+
+    async def prepare(self, timeout_s: float) -> None:
+        """Set the limits of the session itself, under which its transaction begins: some wait for their snapshot.
+
+        Raises:
+            QueryError: The server refused them.
+            BrokenError: The connection broke.
+        """
+        answers = await self._within(timeout_s, self.link.run((self._settings(timeout_s, local=False),)))
+        if answers.error is not None:
+            raise errors.query_error(answers.error, length=0)
+
     async def change(self, change: Change, *, final: bool = False) -> Done:
         """Run a change.
 
@@ -116,6 +132,8 @@ class Session:
         self._begun = True
         if answers.error is not None:
             self._failed = True
+            # The server counts also what it has undone.
+            self._counts = None
             raise self._refused(answers, change, started, released=len(answers.results) == len(before) + 1)
         if self._counts is None:
             self._counts = effects(answers.results[len(before) - 1])
@@ -166,6 +184,7 @@ class Session:
             BrokenError: The connection broke.
         """
         started = time.monotonic()
+        self._counts = None
         answers = await self._within(timeout_s, self.link.run((*self._back(), self._settings(timeout_s), *steps)))
         self._begun = True
         if answers.error is not None:
@@ -187,9 +206,11 @@ class Session:
         Raises:
             BrokenError: The connection broke.
         """
-        if self._failed and self.standing:
-            await self._within(timeout_s, self.link.run(_BACK))
-        self._failed = False
+        failed, self._failed = self._failed, False
+        if failed and self.standing:
+            answers = await self._within(timeout_s, self.link.run(_BACK))
+            # A late request to cancel may have met the way back; the next batch tries it again.
+            self._failed = answers.error is not None
 
     async def commit(self, fate: Fate, timeout_s: float, *, locate: bool) -> int | None:
         """Commit, and return the position in the log behind it where that is asked for and known.
@@ -234,7 +255,7 @@ class Session:
         self._failed = False
         return back if self._begun else self._begin
 
-    def _settings(self, timeout_s: float, *, ours: bool = False, generic: bool = False) -> Step:
+    def _settings(self, timeout_s: float, *, ours: bool = False, generic: bool = False, local: bool = True) -> Step:
         version = self.link.version
         whole = self._transaction_s and version >= guc.TRANSACTION_TIMEOUT_VERSION
         return guc.settings(
@@ -245,6 +266,7 @@ class Session:
             generic=generic,
             transaction_ms=guc.ms(self._transaction_s) if whole else 0,
             idle_ms=guc.ms(self._idle_s) if self._idle_s else 0,
+            local=local,
         )
 
     def _refused(self, answers: Answers, change: Change, started: float, *, released: bool) -> QueryError:

@@ -39,7 +39,7 @@ RETRIES = 3
 _RETRY_S = 0.05
 """Seconds before it is, at most; doubles each time."""
 _DEFER = Step(b"SET CONSTRAINTS ALL DEFERRED")
-_BEGIN: Mapping[Isolation, Step] = {
+BEGIN_AT: Mapping[Isolation, Step] = {
     "read committed": Step(b"BEGIN ISOLATION LEVEL READ COMMITTED"),
     "repeatable read": Step(b"BEGIN ISOLATION LEVEL REPEATABLE READ"),
     "serializable": Step(b"BEGIN ISOLATION LEVEL SERIALIZABLE"),
@@ -167,13 +167,13 @@ class Writer:
             if found:
                 done.notices = (*done.notices, f"Without dry_run it is refused. {found.message}")
         else:
-            done.position = await _to_the_end(session.commit(fate, change.timeout_s, locate=locate))
+            done.position = await to_the_end(session.commit(fate, change.timeout_s, locate=locate))
         return done
 
     async def _transaction(
         self, link: Link, work: Callable[[Session], Awaitable[T]], manner: Manner, fate: Fate, locate: bool
     ) -> tuple[T, int | None]:
-        session = self._session(link, begin=(_BEGIN[manner.isolation], _DEFER))
+        session = self._session(link, begin=(BEGIN_AT[manner.isolation], _DEFER))
         try:
             made = await work(session)
             await session.check_constraints(manner.timeout_s)
@@ -188,7 +188,7 @@ class Writer:
         if manner.dry_run:
             await session.rollback()
             return made, None
-        return made, await _to_the_end(session.commit(fate, manner.timeout_s, locate=locate))
+        return made, await to_the_end(session.commit(fate, manner.timeout_s, locate=locate))
 
     async def _alone(self, link: Link, change: Change, statement: Step, fate: Fate, locate: bool) -> Done:
         notices, rows = Notices(scrub=change.scrub), Keeper(change.limit, change.max_bytes, masking=change.masking)
@@ -229,7 +229,7 @@ class Writer:
         )
 
 
-async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
     """Wait for work to end, also where the waiting task is cancelled: what was sent cannot be taken back."""
     task = asyncio.get_running_loop().create_task(work)
     while not task.done():

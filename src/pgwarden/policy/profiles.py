@@ -51,7 +51,7 @@ _SESSION = frozenset({"session"})
 _SCHEMA = _SESSION | {"schema_read"} | {"rows_read"} | {"quality", "feature_read"} | {"connection"}
 _QUERY = _SCHEMA | {"knowledge", "insight"} | {"sql_query"}
 
-_WRITE = _QUERY | {"knowledge_write"} | {"sql_write"} | {"rows_write"} | {"export"}
+_WRITE = _QUERY | {"knowledge_write"} | {"sql_write"} | {"rows_write"} | {"transaction"} | {"export"}
 
 TOOL_PROFILES: dict[str, frozenset[str]] = {
     "read_only": _QUERY,

@@ -14,6 +14,7 @@ from pgwarden.tools import (
     rows_write,
     schema,
     session,
+    transaction,
     write,
 )
 
@@ -23,6 +24,7 @@ CATEGORIES = (
     Category("schema_read", "databases, schemas, tables and what is in them", schema),
     Category("rows_read", "rows of one table, without SQL", rows_read, listed=False),
     Category("rows_write", "changing rows of one table, without SQL", rows_write, listed=False),
+    Category("transaction", "transactions that stand between calls", transaction, listed=False),
     Category("export", "results of queries as files", export, listed=False),
     Category("quality", "what the columns of a table hold", quality, listed=False),
     Category("feature_read", "rows of many entities by their keys", features, listed=False),

@@ -31,7 +31,9 @@ TOOLS = (_READ, "insert_rows", "upsert_rows", "update_rows", "archive_rows", "re
 _MEMBERS = ("tool", "arguments", "as", "expect_rows")
 _OF_VALUES = frozenset({"rows", "values", "filter", "key"})
 """Arguments whose values may be references."""
-_OF_CALLS = frozenset({"confirm", "confirm_name", "dry_run", "format", "max_rows", "cursor", "timeout_s"})
+_OF_CALLS = frozenset(
+    {"confirm", "confirm_name", "dry_run", "format", "max_rows", "cursor", "timeout_s", "transaction_id"}
+)
 """Arguments that a call has, and a step has not."""
 _NAME = re.compile(r"[A-Za-z_]\w{0,62}")
 
