@@ -11,12 +11,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pgwarden import consent
 from pgwarden.audit import AuditLog
 from pgwarden.catalogue import Category, Tier, ToolSpec
+from pgwarden.connections import Connections, Place
 from pgwarden.context import Composed, Context, Part, unreported
 from pgwarden.errors import (
     AuditError,
@@ -66,8 +67,65 @@ class Answer:
     images: tuple[Image, ...] = ()
 
 
+class Activity:
+    """Which calls are running on one database."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def begin(self) -> None:
+        """Count a call."""
+        self._running += 1
+        self._idle.clear()
+
+    def end(self) -> None:
+        """Count it no longer."""
+        self._running -= 1
+        if not self._running:
+            self._idle.set()
+
+    async def rest(self) -> None:
+        """Wait until no call is running."""
+        await self._idle.wait()
+
+
+def _nothing() -> None:
+    """Let every call run."""
+
+
+async def _valid(path: CallPath) -> None:
+    """Let every answer of a person count."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the paths of calls of one session have in common, whatever connection they are for.
+
+    Attributes:
+        knowledge, insights: What was learned in earlier sessions, and in this one.
+        pages: The cursors.
+        shown: The plans that were shown.
+        buckets: What is left of each caller's rate.
+        enabled: Categories of tools that were enabled.
+        check: Called at the start of each call; raises where none may run.
+        valid: Called once a person has answered; raises where the path's rules are no longer in force.
+    """
+
+    knowledge: Knowledge
+    insights: Insights = field(default_factory=Insights)
+    pages: Pages = field(default_factory=Pages)
+    shown: consent.Shown = field(default_factory=consent.Shown)
+    buckets: dict[str, tuple[float, float]] = field(default_factory=dict)
+    enabled: set[str] = field(default_factory=set)
+    check: Callable[[], None] = _nothing
+    valid: Callable[[CallPath], Awaitable[None]] = _valid
+
+
 class CallPath:
-    """Runs calls for one caller."""
+    """Runs calls for one caller, on one connection."""
 
     def __init__(
         self,
@@ -80,6 +138,10 @@ class CallPath:
         caller: Caller | None = None,
         consents: PolicySettings | None = None,
         state: StateSettings | None = None,
+        session: Session | None = None,
+        activity: Activity | None = None,
+        place: Place | None = None,
+        connections: Connections | None = None,
     ) -> None:
         """Create the path.
 
@@ -92,6 +154,10 @@ class CallPath:
             caller: Who calls.
             consents: How a yes is taken; None: the defaults.
             state: What the audit keeps, and when it is forced to disk; None: the defaults.
+            session: What it has in common with paths for other connections; None: nothing.
+            activity: Counts the calls on the database; None: on its own.
+            place: The connection; None: there is but one.
+            connections: What its tools see of the connections; None: nothing.
         """
         self._limits = limits
         self._categories = categories
@@ -101,19 +167,18 @@ class CallPath:
         self._caller = caller or Caller()
         self._consents = consents or PolicySettings()
         state = state or StateSettings()
-        self._knowledge, self._insights = Knowledge(state.home / "knowledge"), Insights()
+        self._session = session or Session(Knowledge(state.home / "knowledge"))
+        self._activity = activity or Activity()
+        self.place = place or Place()
+        self._connections = connections
         self._exports = ExportFolder(state.export_folder, limits.export_max_bytes)
         self._literals, self._fsync = state.audit_literals, state.audit_fsync
         self._judge = Judge(policy, limits)
-        self._rate = RateLimit(limits.rate_limit)
-        self._pages = Pages()
+        self._rate = RateLimit(limits.rate_limit, buckets=self._session.buckets)
         self.definitions = 0
         """How many changes of the schema, or of code and rights, were made."""
-        self._active = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._tools: dict[str, tuple[ToolSpec, str]] = {
-            spec.name: (spec, category.name)
+            spec.name: (spec.offered(lambda feature: bool(getattr(policy, feature))), category.name)
             for category in categories
             for spec in category.tools
             if decide_tool(policy, spec.name, category.name).allowed
@@ -130,7 +195,7 @@ class CallPath:
         granted = [Toolset(each.name, each.title, tuple(names[each.name])) for each in categories if each.name in names]
         shown = self._policy.toolsets or [each.name for each in categories if each.listed]
         # What widens the list is always on it, or a narrow start could never be widened.
-        return Toolsets(granted, (*shown, "session"))
+        return Toolsets(granted, (*shown, "session"), self._session.enabled)
 
     def listed(self) -> list[ToolSpec]:
         """The tools to list now: granted, within the token's scopes, and of a category that is shown."""
@@ -152,8 +217,9 @@ class CallPath:
             toolsets=self.toolsets,
             run=self._run_for_resource,
             passes=self._passes,
-            knowledge=self._knowledge,
-            insights=self._insights,
+            knowledge=self._session.knowledge,
+            insights=self._session.insights,
+            connections=self._connections.summaries if self._connections else tuple,
         )
 
     @asynccontextmanager
@@ -168,10 +234,12 @@ class CallPath:
         Raises:
             RateLimitedError: There were too many calls in the last minute.
             ScopeError: The token has expired.
+            ConfigError: The configuration was changed and is not valid.
             InternalError: The block fails with what is no error of ours.
         """
         async with self._recorded(Record(method, arguments, self._literals, known)):
             self._rate.take(self._caller.name)
+            self._session.check()
             self._caller.scopes.require_valid()
             yield
 
@@ -224,8 +292,8 @@ class CallPath:
     @asynccontextmanager
     async def _recorded(self, record: Record) -> AsyncIterator[None]:
         """Record how the block ends, whatever way it does; what is no error of ours leaves it as an InternalError."""
-        self._active += 1
-        self._idle.clear()
+        self._activity.begin()
+        record.connection = self.place.label
         try:
             yield
             record.outcome = "allowed"
@@ -245,14 +313,12 @@ class CallPath:
             raise failure from None
         finally:
             self._write(record)
-            self._active -= 1
-            if not self._active:
-                self._idle.set()
+            self._activity.end()
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until no call is running, at most `timeout_s` seconds."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), timeout_s)
+            await asyncio.wait_for(self._activity.rest(), timeout_s)
 
     async def _answer(
         self,
@@ -263,6 +329,7 @@ class CallPath:
         progress: Progress,
     ) -> Answer:
         self._rate.take(self._caller.name)
+        self._session.check()
         spec = self._find(name)
         record.tier, record.known = spec.tier.value, spec.argument_names
         self._caller.scopes.require(spec.scope)
@@ -283,6 +350,7 @@ class CallPath:
                 record.consent = await self._obtain(spec, asked, values, context, judged, said, asker)
             if record.consent == "person":
                 # People take minutes; what names meant when they were asked need not be what they mean now.
+                await self._session.valid(self)
                 values = dict(asked)
                 bare = self._context(spec, values, database, page, progress)
                 now, context = await self._judged(record, spec, values, bare)
@@ -360,7 +428,7 @@ class CallPath:
         cursor = arguments.get("cursor")
         if spec.paged is None or not isinstance(cursor, str) or not cursor:
             return None, arguments
-        page = self._pages.load(cursor, spec.name, arguments)
+        page = self._session.pages.load(cursor, spec.name, arguments, self._at)
         return page.state, {**page.arguments, **arguments}
 
     async def _obtain(
@@ -401,9 +469,11 @@ class CallPath:
                 name=judged.name,
                 meaning=repr(judged.meaning),
                 plan=plan,
+                connection=self.place.label,
+                place=self._at,
             )
             async with self._waiting(_standing(context.db, values), asker):
-                evidence = await consent.obtain(self._consents.consent, requirement, said, asker)
+                evidence = await consent.obtain(self._consents.consent, requirement, said, asker, self._session.shown)
         return evidence.how
 
     @asynccontextmanager
@@ -450,11 +520,17 @@ class CallPath:
             max_bytes=limits.max_result_bytes * _READ_AHEAD,
             timeout_s=min(timeout, longest),
             page=page,
-            knowledge=self._knowledge,
-            insights=self._insights,
+            knowledge=self._session.knowledge,
+            insights=self._session.insights,
+            connections=self._connections,
             exports=self._exports,
             progress=progress,
         )
+
+    @property
+    def _at(self) -> tuple[str, int]:
+        """The place, as cursors and answers are bound to it."""
+        return self.place.name, self.place.serial
 
     def _render(self, record: Record, spec: ToolSpec, given: Mapping[str, Any], result: Result, form: str) -> Answer:
         if isinstance(result, Rows):
@@ -472,7 +548,7 @@ class CallPath:
         record.rows, record.affected = table.shown, rows.affected
         cursor = None
         if table.more and rows.next_page is not None:
-            cursor = self._pages.save(spec.name, given, rows.next_page(table.shown))
+            cursor = self._session.pages.save(spec.name, given, rows.next_page(table.shown), self._at)
         return Answer(table_blocks(table, rows, form, cursor))
 
     def _write(self, record: Record) -> None:

@@ -75,6 +75,9 @@ class ToolSpec:
     several: bool = False
     bulk: bool = False
     joins: bool = False
+    elevated: tuple[tuple[str, str], ...] = ()
+    optional: tuple[tuple[str, str], ...] = ()
+    withheld: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Check that the declaration can be kept.
@@ -89,9 +92,11 @@ class ToolSpec:
             raise TypeError(f"{self.name}: only a change needs a yes, and every one does")
         if self.tier is Tier.TYPED and not self.typed and self.compose is None:
             raise TypeError(f"{self.name}: a typed tool names the argument that has to be typed")
-        if self.tier is not Tier.READ and self.plan is None:
+        if (self.tier is not Tier.READ or self.elevated) and self.plan is None:
             raise TypeError(f"{self.name}: a tool that needs a yes says what it would do")
-        if self.tier is not Tier.READ and self.paged is not None:
+        if self.elevated and (self.sql is not None or self.tier is not Tier.READ):
+            raise TypeError(f"{self.name}: only what needs no yes can need one for an argument")
+        if (self.tier is not Tier.READ or self.elevated) and self.paged is not None:
             raise TypeError(f"{self.name}: the next page would be the same change, with the same yes, again")
 
     @property
@@ -112,6 +117,7 @@ class ToolSpec:
         fields: dict[str, Any] = {
             name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
             for name, parameter in list(inspect.signature(self.function).parameters.items())[1:]
+            if name not in self.withheld
         }
         if self.joins:
             fields["transaction_id"] = (TransactionId, "")
@@ -123,7 +129,7 @@ class ToolSpec:
             fields["format"] = (Format, "markdown")
         elif Report in shapes:
             fields["format"] = (DocumentFormat, "markdown")
-        if self.tier is Tier.CONFIRM:
+        if self.tier is Tier.CONFIRM or self.elevated:
             fields["confirm"] = (Confirm, False)
         if self.tier is Tier.TYPED or (self.sql is SqlUse.WRITE and (self.compose is None or self.several)):
             fields["confirm_name"] = (ConfirmName, "")
@@ -175,6 +181,19 @@ class ToolSpec:
         takes = f"It takes: {', '.join(known)}." if error["type"] == "missing" else None
         raise ArgumentError(f"{self.name}: {name}: {error['msg']}.", hint=takes)
 
+    def elevation(self, values: Mapping[str, Any]) -> str:
+        """Return the scope that a call needs for an argument that gives more away; empty where it has none such."""
+        return next((scope for name, scope in self.elevated if values.get(name)), "")
+
+    def offered(self, has: Callable[[str], bool]) -> ToolSpec:
+        """Return the tool without the arguments whose feature the policy has not got.
+
+        Args:
+            has: Tells whether it has a feature.
+        """
+        withheld = frozenset(name for name, feature in self.optional if not has(feature))
+        return replace(self, withheld=withheld) if withheld else self
+
     @cached_property
     def input_schema(self) -> dict[str, Any]:
         """The JSON schema of the arguments, without what models do not need (titles, empty defaults, `null`)."""
@@ -205,6 +224,8 @@ def tool(
     changes: bool = False,
     several: bool = False,
     bulk: bool = False,
+    elevated: Mapping[str, str] | None = None,
+    optional: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., Awaitable[Result]]], ToolSpec]:
     """Declare a tool.
 
@@ -223,8 +244,16 @@ def tool(
             call of the tool that it names; the call needs what the strictest of them does.
         bulk: Whether its rows do not go through the answer: `max_rows` and `format` are its own then, and `timeout_s`
             is bounded by the limit of exports.
+        elevated: Arguments that, where they are given, make the call need a yes and the scope that stands here, and
+            a policy that grants the tool by its name, or everything.
+        optional: Arguments that exist where the policy has the feature that stands here: an attribute of it.
     """
-    return lambda function: ToolSpec(function, tier, scope, sql, paged, plan, typed, compose, changes, several, bulk)
+
+    def declare(function: Callable[..., Awaitable[Result]]) -> ToolSpec:
+        spec = ToolSpec(function, tier, scope, sql, paged, plan, typed, compose, changes, several, bulk)
+        return replace(spec, elevated=tuple((elevated or {}).items()), optional=tuple((optional or {}).items()))
+
+    return declare
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pgwarden.catalogue import ToolSpec
+    from pgwarden.connections import Connections
     from pgwarden.db import Database
     from pgwarden.exports import ExportFolder
     from pgwarden.guard.verdict import Verdict
@@ -69,6 +70,7 @@ class Context:
         hidden: Relations that are absent for this caller.
         knowledge: What was learned in earlier sessions; None: nowhere.
         insights: What was found in this session; None: nowhere.
+        connections: The connections of the session; None: there is but this database.
         reading: Judges one more read that the tool composes while it runs, and returns the context to run it in;
             raises what the path of a call would. None where no call is made.
         exports: Where files go; None: nowhere.
@@ -89,6 +91,7 @@ class Context:
     hidden: frozenset[Relation] = frozenset()
     knowledge: Knowledge | None = None
     insights: Insights | None = None
+    connections: Connections | None = None
     reading: Callable[[Composed], Awaitable[Context]] | None = None
     exports: ExportFolder | None = None
     progress: Callable[[float, str], Awaitable[None]] = unreported

@@ -13,6 +13,7 @@
     ├── GuardError                the guard does not let the statement through
     ├── DatabaseError
     │   ├── UnavailableError      no connection could be made
+    │   ├── NotConnectedError     no connection is the current one
     │   ├── ConnectionLostError   the connection broke in the middle of a call
     │   ├── OutcomeUnknownError   it broke while a change was being committed
     │   ├── TransactionError      an interactive transaction is gone, busy, or one too many
@@ -149,6 +150,12 @@ class UnavailableError(DatabaseError):
 
     code = "database_unavailable"
     retryable = True
+
+
+class NotConnectedError(DatabaseError):
+    """No connection is the current one."""
+
+    code = "not_connected"
 
 
 class ConnectionLostError(DatabaseError):

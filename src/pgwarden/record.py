@@ -47,6 +47,7 @@ class Record:
         code: The error's code.
         rows: Rows shown.
         affected: Rows changed.
+        connection: The connection that it ran on; empty where there is but one.
         note: What became of a change whose call was cancelled, or what file was made.
         changed: Whether it came to a change that was about to run.
         transaction: The id of the interactive transaction that it ran in, or was about; empty: none.
@@ -65,6 +66,7 @@ class Record:
     affected: int | None = None
     changed: bool = False
     note: str | None = None
+    connection: str = ""
     transaction: str = ""
     started: float = field(default_factory=time.perf_counter)
 
@@ -79,6 +81,7 @@ class Record:
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "caller": caller,
             "token": token_id or None,
+            "connection": self.connection or None,
             "tool": _without_secrets(self.tool)[:_NAME_CHARS],
             "tier": self.tier,
             "arguments": {
@@ -107,6 +110,8 @@ class Record:
             value = _shape(value)
             if isinstance(value, str):
                 return value
+        if name == "url":
+            return _address(value)
         if name == "sql" and isinstance(value, str):
             from pgwarden.guard.redact import redact_sql
 
@@ -146,6 +151,14 @@ def _shape(value: Any, depth: int = 0) -> Any:
                 shapes.append(shape)
         return [f"{len(value)} of", *shapes] if len(value) > len(shapes) else shapes
     return f"{len(value)} values"
+
+
+def _address(value: Any) -> str:
+    """Return of a URL where it leads, and nothing else; in doubt not even that."""
+    scheme, found, rest = value.partition("://") if isinstance(value, str) else ("", "", "")
+    where = re.split(r"[?#]", rest)[0].rpartition("@")[2]
+    plain = found and scheme.isalpha() and re.fullmatch(r"[\w.:\[\]-]{1,128}(/[\w$-]{0,63})?", where)
+    return f"{scheme}://{where}" if plain else "?"
 
 
 def _without_secrets(text: str) -> str:

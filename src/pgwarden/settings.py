@@ -17,8 +17,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pgwarden.errors import ConfigError, did_you_mean
 
 PREFIX = "PGWARDEN_"
-_NARROWING = frozenset({"PGWARDEN_TOKEN", "PGWARDEN_GOVERNANCE", "PGWARDEN_ROLE"})
-"""Variables that take something away from the policy, or can."""
+_NARROWING = frozenset({"PGWARDEN_TOKEN", "PGWARDEN_GOVERNANCE", "PGWARDEN_ROLE", "PGWARDEN_CONNECTION"})
+"""Variables that take something away from the policy, or can; or say which database is meant."""
 LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
 
 Profile = Literal["read_only", "analyst", "developer", "admin"]
@@ -92,6 +92,7 @@ class PolicySettings(_Concern):
     role: str | None = Field(None, description="Role of the policy file, or admin, analyst, operator.")
     token: SecretStr | None = Field(None, description="Signed token whose scopes bound every call.")
     governance: Path | None = Field(None, description="YAML policy file.")
+    connection: str | None = Field(None, description="Connection of the policy file that is current at the start.")
     require_least_privilege: bool = Field(False, description="Refuse roles that could do more than the profile.")
 
     @field_validator("toolsets", mode="before")

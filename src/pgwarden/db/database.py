@@ -17,6 +17,7 @@ from pgwarden.db import planning, roles
 from pgwarden.db.blocks import Blocks, Parameters
 from pgwarden.db.catalog import CatalogCache
 from pgwarden.db.change import Change, Done, Fate, rows_only
+from pgwarden.db.connect import Address, Attempt
 from pgwarden.db.cursor import Collector, Keeper
 from pgwarden.db.export import Exporter, Order, Progress
 from pgwarden.db.hiding import veils
@@ -88,6 +89,7 @@ class Database:
         scopes: Scopes = UNLIMITED,
         rules: ObjectRules | None = None,
         mask_key: bytes = b"",
+        database: str = "",
     ) -> None:
         """Describe the database. Nothing connects before the first read.
 
@@ -100,7 +102,10 @@ class Database:
             scopes: What the caller's token grants; whatever is asked here is measured by it.
             rules: The policy's rules about objects; what they hide is left out of every answer of our own SQL.
             mask_key: The secret of the mask "hash".
+            database: The database's name, in place of the one that the connection names.
         """
+        self._name = database
+        self._pings_s = connection.watchdog_interval
         self.blocks = Blocks()
         self._limits = limits
         given = connection.database_url.get_secret_value() if connection.database_url else ""
@@ -366,6 +371,7 @@ class Database:
         limit: int | None = None,
         max_bytes: int | None = None,
         timeout_s: float | None = None,
+        primary: bool = False,
     ) -> Rows:
         """Run a named block of our own SQL.
 
@@ -375,6 +381,7 @@ class Database:
             limit: Rows at most; None: all.
             max_bytes: Bytes of values at most; None: no cap.
             timeout_s: Seconds; None: the policy's.
+            primary: Never ask a replica.
 
         Raises:
             DatabaseError, PolicyError: as `read`.
@@ -393,7 +400,7 @@ class Database:
             max_bytes=max_bytes,
             hiding=bound.hiding if bound else None,
         )
-        return await self._rows(request)
+        return await self._rows(request, primary=primary)
 
     async def json(self, block: str, params: Parameters | None = None) -> Any:
         """Run a named block that returns one JSON value, and return it parsed; None where there is no row.
@@ -489,6 +496,37 @@ class Database:
         self._watchdog.wake()
         return await self._shielded(self._router.status())
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is an open connection to any of the servers."""
+        return any(target.pool.idle or target.pool.busy for target in self._router.targets)
+
+    def pools(self) -> list[tuple[str, int, int, int]]:
+        """Return for every server its name, and its connections: in use, idle, and how many it may have."""
+        return [(target.name, target.pool.busy, target.pool.idle, target.pool.most) for target in self._router.targets]
+
+    @property
+    def watch_s(self) -> float:
+        """Seconds between two pings of idle connections; 0 where there are none."""
+        return self._pings_s
+
+    def address(self, name: str = "primary") -> Address | None:
+        """Return where a server is, without secrets; None where it is no server of this database."""
+        target = next((each for each in self._router.targets if each.name == name), None)
+        return None if target is None else target.pool.connector.address()
+
+    async def attempt(self, name: str = "primary") -> Attempt:
+        """Connect once to a server, beside the pool, and say how that went; for whom the cause matters.
+
+        Raises:
+            ScopeError: The token lacks the scope database:read.
+            UnavailableError: No connection could be made; the code is the cause.
+        """
+        self._scopes.require(READ_SCOPE)
+        target = next(each for each in self._router.targets if each.name == name)
+        async with self._turns:
+            return await self._shielded(target.pool.connector.attempt())
+
     async def close(self) -> None:
         """End running statements on the server and close every connection; takes 2 seconds at most."""
         self._closed = True
@@ -503,7 +541,7 @@ class Database:
             await self._router.close()
 
     def _target(self, name: str, conninfo: str, connection: ConnectionSettings) -> Target:
-        pool = Pool(conninfo, connection)
+        pool = Pool(conninfo, connection, self._name)
         parts = (pool, self._limits, self.blocks)
         return Target(name, pool, Reader(*parts), Writer(*parts), Exporter(pool, self._limits))
 

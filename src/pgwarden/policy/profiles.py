@@ -48,7 +48,7 @@ SQL_PROFILES: dict[str, frozenset[str]] = {
 }
 
 _SESSION = frozenset({"session"})
-_SCHEMA = _SESSION | {"schema_read"} | {"rows_read"} | {"quality", "feature_read"}
+_SCHEMA = _SESSION | {"schema_read"} | {"rows_read"} | {"quality", "feature_read"} | {"connection"}
 _QUERY = _SCHEMA | {"knowledge", "insight"} | {"sql_query"}
 
 _WRITE = _QUERY | {"knowledge_write"} | {"sql_write"} | {"rows_write"} | {"transaction"} | {"export"}

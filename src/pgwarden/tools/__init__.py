@@ -2,6 +2,7 @@
 
 from pgwarden.catalogue import Category
 from pgwarden.tools import (
+    connection,
     export,
     features,
     insight,
@@ -30,5 +31,6 @@ CATEGORIES = (
     Category("knowledge", "what was learned in earlier sessions", knowledge, listed=False),
     Category("knowledge_write", "keeping it, and removing it", knowledge_write, listed=False),
     Category("insight", "findings of this session", insight, listed=False),
+    Category("connection", "which database calls run on", connection, listed=False),
     Category("session", "which tools are listed", session),
 )
