@@ -536,7 +536,7 @@ class CallPath:
         if isinstance(result, Rows):
             return self._render_rows(record, spec, given, result, form)
         links: tuple[FileLink, ...] = ()
-        record.affected = result.affected
+        record.affected, record.change = result.affected, result.change
         if isinstance(result, Ack):
             record.transaction = record.transaction or str(result.data.get("transaction_id", ""))
             record.rows, record.note, links = result.rows, result.note, result.links
@@ -545,7 +545,7 @@ class CallPath:
 
     def _render_rows(self, record: Record, spec: ToolSpec, given: Mapping[str, Any], rows: Rows, form: str) -> Answer:
         table = render_table(rows, form, Caps(self._limits.max_result_bytes, self._limits.max_cell_chars))
-        record.rows, record.affected = table.shown, rows.affected
+        record.rows, record.affected, record.change = table.shown, rows.affected, rows.change
         cursor = None
         if table.more and rows.next_page is not None:
             cursor = self._session.pages.save(spec.name, given, rows.next_page(table.shown), self._at)

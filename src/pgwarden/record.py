@@ -50,6 +50,7 @@ class Record:
         connection: The connection that it ran on; empty where there is but one.
         note: What became of a change whose call was cancelled, or what file was made.
         changed: Whether it came to a change that was about to run.
+        change: The id by which what was done can be undone; empty: none.
         transaction: The id of the interactive transaction that it ran in, or was about; empty: none.
     """
 
@@ -68,6 +69,7 @@ class Record:
     note: str | None = None
     connection: str = ""
     transaction: str = ""
+    change: str = ""
     started: float = field(default_factory=time.perf_counter)
 
     def fail(self, exc: WardenError) -> None:
@@ -95,6 +97,7 @@ class Record:
             "rows": self.rows,
             "affected": self.affected,
             "transaction": _without_secrets(self.transaction)[:_NAME_CHARS] or None,
+            "change": self.change or None,
             "note": self.note,
             "ms": None if self.outcome == "started" else round((time.perf_counter() - self.started) * 1000, 2),
         }

@@ -25,6 +25,7 @@ from pgwarden.db.objects import Bound, ObjectCache
 from pgwarden.db.pool import Pool
 from pgwarden.db.read import Reader, Request
 from pgwarden.db.recent import Recent
+from pgwarden.db.recorder import Recorder
 from pgwarden.db.routing import Router, Target, TargetStatus
 from pgwarden.db.session import Session
 from pgwarden.db.statements import Statements
@@ -39,6 +40,7 @@ from pgwarden.results import Cell, Column, Rows, Written
 from pgwarden.settings import ConnectionSettings, LimitSettings
 
 if TYPE_CHECKING:
+    from pgwarden.db.capture import Capture
     from pgwarden.db.outcome import Ended
     from pgwarden.db.transaction import Transaction
     from pgwarden.db.transactions import Transactions
@@ -90,6 +92,7 @@ class Database:
         rules: ObjectRules | None = None,
         mask_key: bytes = b"",
         database: str = "",
+        recorder: Recorder | None = None,
     ) -> None:
         """Describe the database. Nothing connects before the first read.
 
@@ -103,7 +106,9 @@ class Database:
             rules: The policy's rules about objects; what they hide is left out of every answer of our own SQL.
             mask_key: The secret of the mask "hash".
             database: The database's name, in place of the one that the connection names.
+            recorder: Keeps rows as they were before changes; None: nothing does.
         """
+        self.recorder = recorder
         self._name = database
         self._pings_s = connection.watchdog_interval
         self.blocks = Blocks()
@@ -208,6 +213,7 @@ class Database:
         in_transaction: bool = True,
         masking: Masking | None = None,
         scope: str = "database:write",
+        capture: Capture | None = None,
     ) -> Written:
         """Run a change that the guard has let through, on the primary and never twice; committed when this returns.
 
@@ -226,6 +232,7 @@ class Database:
             in_transaction: False for what PostgreSQL refuses in a transaction: it takes effect as it runs.
             masking: What the guard's verdict says is to be bound and masked.
             scope: What the token has to grant.
+            capture: What to keep of its rows, so that it can be undone; nothing in a dry run.
 
         Raises:
             ScopeError: The token does not grant it.
@@ -242,7 +249,9 @@ class Database:
         """
         await self._check(scope)
         return await self._change(
-            Change(statement, params, limit, max_bytes, timeout_s, max_affected, dry_run, in_transaction, masking)
+            Change(
+                statement, params, limit, max_bytes, timeout_s, max_affected, dry_run, in_transaction, masking, capture
+            )
         )
 
     async def transact(
@@ -543,7 +552,7 @@ class Database:
     def _target(self, name: str, conninfo: str, connection: ConnectionSettings) -> Target:
         pool = Pool(conninfo, connection, self._name)
         parts = (pool, self._limits, self.blocks)
-        return Target(name, pool, Reader(*parts), Writer(*parts), Exporter(pool, self._limits))
+        return Target(name, pool, Reader(*parts), Writer(*parts, self.recorder), Exporter(pool, self._limits))
 
     async def check(self, scope: str) -> None:
         """Do nothing where the token grants a scope, and the role is not too powerful.
@@ -607,6 +616,8 @@ class Database:
             rolled_back=dry_run,
             notices=done.notices,
             touched=done.touched,
+            change=done.id,
+            kept_not=done.taken.problem if done.taken else "",
         )
 
     async def _returned(self, found: Keeper) -> Rows | None:
