@@ -265,11 +265,11 @@ class Session:
             BrokenError: The connection broke.
         """
         counting = Step(self._blocks.pick("write_effects", self.link.version).text.encode())
+        before = self._counts
         answers = await self.run((_CHECK_CONSTRAINTS, counting), timeout_s)
-        if self._counts is not None:
-            counts = effects(answers.results[-1])
-            self.affected += sum(each.total for each in difference(self._counts, counts))
-            self._counts = counts
+        if before is not None:
+            self._counts = effects(answers.results[-1])
+            self.affected += sum(each.total for each in difference(before, self._counts))
 
     async def recover(self, timeout_s: float) -> None:
         """Go back to before a statement that failed, so that its locks are not kept.

@@ -15,7 +15,6 @@ from pgwarden.tools import _impact, _rows_change, _rows_later, _rows_report, _ro
 if TYPE_CHECKING:
     from pgwarden.db.capture import Capture
     from pgwarden.db.statements import Returned, Statements
-    from pgwarden.guard.shields import Masking
 
 PLAN_S = 4.0
 """Seconds that the plan of all steps may take."""
@@ -77,7 +76,7 @@ class _Caps(TypedDict):
     limit: int
     max_bytes: int
     timeout_s: float
-    masking: Masking | None
+    masking: Any
 
 
 class _Run:
