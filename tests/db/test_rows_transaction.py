@@ -397,3 +397,20 @@ async def test_adding(shop: Opener) -> None:
         for value, code in (("x", "invalid_value"), (None, "invalid_value"), (-9, "check_violation")):
             error = await caller.error("update_rows", **pen, values={"stock": {"$add": value}})
             assert error["code"] == code
+
+
+async def test_masked_numbers_in_results(shop: Opener) -> None:
+    """A masked value is shown as such, whatever the type of its column, by each tool and by a transaction."""
+    masks = "".join(
+        f"  - column: public.customers.{name}\n    mask: redact\n" for name in ("big", "favourite", "archived_at")
+    )
+    new = {"table": "customers", "rows": [{"email": "n@x", "favourite": 4711}]}
+    async with shop(f"version: 1\nmasks:\n{masks}") as caller:
+        made = await done(caller, {"tool": "insert_rows", **new}, {"tool": "read_rows", "table": "customers"})
+        assert "4711" not in json.dumps(made)
+        assert made["affected"] == 1
+        rows = await caller.rows("read_rows", table="customers")
+        assert "4711" not in json.dumps(rows)
+        assert "4711" not in json.dumps(
+            await caller.rows("upsert_rows", **new, key="customers_email_key", confirm=True)
+        )
