@@ -423,7 +423,8 @@ KINDS = """
         "we ird.""x" text, m money, bits varbit, t3 time(3));
     CREATE TABLE two (LIKE one INCLUDING ALL);
     INSERT INTO one VALUES (1, true, '\\x00ff27', '1 mon 2 days -03:04:05.5', '2026-02-28',
-        '2026-03-01 12:00:00.000001+05', 0.1::float8 + 0.2::float8, 12345678901234567890.123456789, '{1,NULL,3}', '{"a,b",NULL,"q\\"x"}',
+        '2026-03-01 12:00:00.000001+05', 0.1::float8 + 0.2::float8, 12345678901234567890.123456789,
+        '{1,NULL,3}', '{"a,b",NULL,"q\\"x"}',
         '{"z": 1.10, "a": [null, "\\u00e9"]}', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 'paid', '[1,9)', '10.0.0.0/8', 5,
         'ab', E'line\n''end', '12.34', B'1010', '10:11:12.345'),
         (2, false, NULL, NULL, 'infinity', '-infinity', 'NaN', 'NaN', '{}', '{}', 'null', NULL, NULL, 'empty', NULL,
@@ -447,7 +448,7 @@ async def test_values_of_every_type(any_database_url: str, calls: Callable[[str]
 async def test_references_in_conditions(shop: Opener) -> None:
     """As values of comparisons, in lists and ranges, and in keys of several columns."""
     one = ref("p.rows[0].id")
-    read = {"tool": "read_rows", "table": "products", "filter": {"id": {"in": [1, 2]}}, "as": "p"}
+    read: dict[str, Any] = {"tool": "read_rows", "table": "products", "filter": {"id": {"in": [1, 2]}}, "as": "p"}
     async with shop() as caller:
         await done(caller, ORDER, item())
         for given, found in (

@@ -155,7 +155,7 @@ def test_types_that_go_together(source: Column, target: Column, fits: bool) -> N
 
 def test_values_are_put_in() -> None:
     """By step, row and column; a missing row and a NULL that cannot be meant are errors."""
-    returned = [[{"id": "7"}, {"id": None}]]
+    returned: list[list[dict[str, str | None]]] = [[{"id": "7"}, {"id": None}]]
     assert bound([None, "x", Later(0, 0, "id", "r"), Later(0, 1, "id", "r")], returned) == [None, "x", "7", None]
     for later, code in (
         (Later(0, 2, "id", "r"), "reference_missing"),
