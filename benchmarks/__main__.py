@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import cancel, caps, concurrency, governance, guard, introspection, listing, read, startup
+from benchmarks import (
+    cancel,
+    caps,
+    concurrency,
+    export,
+    features,
+    governance,
+    guard,
+    introspection,
+    listing,
+    read,
+    startup,
+)
 
 BENCHMARKS = {
     "read": read.main,
@@ -14,8 +26,10 @@ BENCHMARKS = {
     "listing": listing.main,
     "introspection": introspection.main,
     "cancel": cancel.main,
+    "export": export.main,
     "guard": guard.main,
     "governance": governance.main,
+    "features": features.main,
 }
 
 

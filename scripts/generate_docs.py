@@ -13,7 +13,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from pgwarden.policy.document import Document, Role, Rules
+from pgwarden.policy.document import Connection, Document, Role, Rules
 from pgwarden.settings import CONCERNS, PREFIX
 from pgwarden.tools import CATEGORIES
 
@@ -40,7 +40,7 @@ def settings_table() -> str:
 
 def keys_table() -> str:
     """The table of the policy file's keys in docs/governance.md."""
-    rows = ["| key | in a role too | what |", "| --- | --- | --- |"]
+    rows = ["| key | in a role and a connection too | what |", "| --- | --- | --- |"]
     return "\n".join(rows + [f"| `{key}` | {'yes' if shared else ''} | {about} |" for key, shared, about in keys()])
 
 
@@ -60,9 +60,17 @@ def _keys(path: str, field: Any) -> list[tuple[str, str]]:
     models = [each for each in [annotation, *get_args(annotation)] if isinstance(each, type)]
     for model in models:
         if issubclass(model, BaseModel) and model is not Role:
-            for name, inner in model.model_fields.items():
+            fields = model.model_fields.items()
+            for name, inner in fields if model is not Connection else _own(fields):
                 found += _keys(f"{path}{'[]' if listed else ''}.{name}", inner)
     return found
+
+
+def _own(fields: Any) -> list[tuple[str, Any]]:
+    """A connection's keys beside the rules that it shares, without what is in those of the file's own."""
+    shared = {*Rules.model_fields, "functions", "unsafe", "role"}
+    kept = [(name, inner) for name, inner in fields if name not in shared]
+    return [*kept, *((name, inner) for name, inner in fields if name in ("role", "functions", "unsafe"))]
 
 
 def decisions() -> str:

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-pytest_plugins = ["fix_db", "fix_database", "fix_proxy", "fix_server", "fix_clients", "fix_rows"]
+pytest_plugins = ["fix_db", "fix_database", "fix_proxy", "fix_server", "fix_rows", "fix_tools", "fix_clients"]
 
 # At import, so that not even collecting a module reads them.
 for _name in [name for name in os.environ if name.startswith(("PGWARDEN_", "PG"))]:

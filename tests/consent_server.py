@@ -6,6 +6,7 @@ As a program it reads the same variables as the real one.
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import Annotated
 
 import anyio
@@ -16,6 +17,7 @@ from pgwarden.audit import AuditLog
 from pgwarden.call import CallPath
 from pgwarden.catalogue import Category, Tier, tool
 from pgwarden.context import Context
+from pgwarden.offers import Offers
 from pgwarden.policy import Policy
 from pgwarden.results import Ack, Plan
 from pgwarden.server import DatabaseSource, WardenServer
@@ -52,6 +54,24 @@ async def smash(ctx: Context, thing: Thing) -> Ack:
     return Ack(DONE[-1])
 
 
+@dataclass(frozen=True)
+class One:
+    """A connection that is the only one, and stays as it is."""
+
+    path: CallPath
+    offers: Offers
+    consent_timeout: float
+
+    @property
+    def current(self) -> One:
+        """The only one."""
+        return self
+
+    async def refreshed(self) -> One:
+        """The only one."""
+        return self
+
+
 def compose(consent_timeout: float | None = None) -> tuple[WardenServer, DatabaseSource]:
     """Compose a server of these tools from the environment.
 
@@ -70,7 +90,7 @@ def compose(consent_timeout: float | None = None) -> tuple[WardenServer, Databas
         consents=read.policy,
         state=read.state,
     )
-    return WardenServer(path, consent_timeout or read.policy.consent_timeout), source
+    return WardenServer(One(path, Offers(path), consent_timeout or read.policy.consent_timeout)), source
 
 
 def main() -> None:

@@ -17,13 +17,13 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from pgwarden.server import DatabaseSource, WardenServer, build
+from pgwarden.server import WardenServer, build
 
 Era = Literal["legacy", "auto"]
 Opener = Callable[..., AbstractAsyncContextManager[Client]]
@@ -89,8 +89,15 @@ def over_stdio(era: Era, server_log: Path, server_environment: Callable[..., dic
     return opened
 
 
+class Closable(Protocol):
+    """What has connections to close."""
+
+    async def close(self) -> None:
+        """Close them."""
+
+
 @asynccontextmanager
-async def connected(server: WardenServer, source: DatabaseSource, era: Era, person: Any) -> AsyncIterator[Client]:
+async def connected(server: WardenServer, source: Closable, era: Era, person: Any) -> AsyncIterator[Client]:
     """Connect a client to a composed server in this process, and close its database afterwards."""
     try:
         async with Client(server, mode=era, read_timeout_seconds=READ_TIMEOUT_S, elicitation_callback=person) as client:

@@ -75,7 +75,7 @@ def test_the_env_example_loads(tmp_path: Path) -> None:
     text = re.sub(r"^#(PGWARDEN_)", r"\1", (ROOT / ".env.example").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert set(re.findall(r"^(PGWARDEN_\w+)=", text, flags=re.MULTILINE)) == set(settings.known_variables())
     file = tmp_path / "example.env"
-    file.write_text(re.sub(r"^PGWARDEN_(TOKEN|GOVERNANCE|ROLE)=$", "", text, flags=re.MULTILINE))
+    file.write_text(re.sub(r"^PGWARDEN_(TOKEN|GOVERNANCE|ROLE|CONNECTION)=$", "", text, flags=re.MULTILINE))
     assert settings.load(file) == settings.load()
 
 

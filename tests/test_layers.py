@@ -11,17 +11,18 @@ SOURCE = Path(__file__).parents[1] / "src" / "pgwarden"
 
 LAYERS = (
     {"errors", "results"},
-    {"settings", "format", "pages", "rate", "audit", "knowledge", "toolsets", "keys"},
+    {"settings", "format", "pages", "rate", "audit", "knowledge", "undo", "toolsets", "keys", "exports", "watch"},
     {"tokens"},
     {"policy"},
     {"guard"},
     {"db", "providers"},
-    {"catalogue", "context", "consent", "setup_sql"},
+    {"catalogue", "context", "connections", "consent", "setup_sql", "source"},
     {"tools", "resources", "prompts"},
     {"grants", "record", "rendering"},
     {"judging"},
     {"call", "stdio"},
     {"asking", "offers"},
+    {"fleet"},
     {"server"},
     {"demo"},
     {"cli"},
@@ -38,7 +39,8 @@ ONLY = {
     "mcp": {"server", "asking", "stdio", "demo"},
     "mcp_types": {"server", "asking", "stdio", "demo"},
     "subprocess": {"providers", "demo"},
-    "fcntl": {"audit", "knowledge", "providers"},
+    "fcntl": {"audit", "exports", "knowledge", "providers"},
+    "pyarrow": {"exports"},
 }
 TOOLS_FORBID = {"guard", "policy", "call", "server"}
 

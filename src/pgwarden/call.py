@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pgwarden import consent
 from pgwarden.audit import AuditLog
 from pgwarden.catalogue import Category, Tier, ToolSpec
-from pgwarden.context import Composed, Context, Part
+from pgwarden.connections import Connections, Place
+from pgwarden.context import Composed, Context, Part, unreported
 from pgwarden.errors import (
     AuditError,
     ConsentError,
@@ -28,6 +29,7 @@ from pgwarden.errors import (
     WardenError,
     did_you_mean,
 )
+from pgwarden.exports import ExportFolder
 from pgwarden.format import Caps, dumps
 from pgwarden.grants import Caller
 from pgwarden.judging import Judge, Judged
@@ -38,14 +40,18 @@ from pgwarden.rate import RateLimit
 from pgwarden.record import Record
 from pgwarden.rendering import render_document, render_table, table_blocks
 from pgwarden.resources import Surroundings
-from pgwarden.results import Plan, Result, Rows
+from pgwarden.results import Ack, FileLink, Image, Plan, Report, Result, Rows
 from pgwarden.settings import LimitSettings, PolicySettings, StateSettings
 from pgwarden.toolsets import Toolset, Toolsets
 
 if TYPE_CHECKING:
     from pgwarden.db import Database
+    from pgwarden.db.outcome import Ended
+    from pgwarden.db.transaction import Transaction
 
 log = logging.getLogger(__name__)
+
+Progress = Callable[[float, str], Awaitable[None]]
 
 _READ_AHEAD = 8
 """Values are shown clipped, so more bytes than the result may have are worth reading; this many times more."""
@@ -53,14 +59,73 @@ _READ_AHEAD = 8
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the caller gets: text blocks, and for an error the same as data."""
+    """What the caller gets: text blocks, beside them pictures and links to files, and for an error the same as data."""
 
     blocks: tuple[str, ...]
     error: dict[str, Any] | None = None
+    links: tuple[FileLink, ...] = ()
+    images: tuple[Image, ...] = ()
+
+
+class Activity:
+    """Which calls are running on one database."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def begin(self) -> None:
+        """Count a call."""
+        self._running += 1
+        self._idle.clear()
+
+    def end(self) -> None:
+        """Count it no longer."""
+        self._running -= 1
+        if not self._running:
+            self._idle.set()
+
+    async def rest(self) -> None:
+        """Wait until no call is running."""
+        await self._idle.wait()
+
+
+def _nothing() -> None:
+    """Let every call run."""
+
+
+async def _valid(path: CallPath) -> None:
+    """Let every answer of a person count."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the paths of calls of one session have in common, whatever connection they are for.
+
+    Attributes:
+        knowledge, insights: What was learned in earlier sessions, and in this one.
+        pages: The cursors.
+        shown: The plans that were shown.
+        buckets: What is left of each caller's rate.
+        enabled: Categories of tools that were enabled.
+        check: Called at the start of each call; raises where none may run.
+        valid: Called once a person has answered; raises where the path's rules are no longer in force.
+    """
+
+    knowledge: Knowledge
+    insights: Insights = field(default_factory=Insights)
+    pages: Pages = field(default_factory=Pages)
+    shown: consent.Shown = field(default_factory=consent.Shown)
+    buckets: dict[str, tuple[float, float]] = field(default_factory=dict)
+    enabled: set[str] = field(default_factory=set)
+    check: Callable[[], None] = _nothing
+    valid: Callable[[CallPath], Awaitable[None]] = _valid
 
 
 class CallPath:
-    """Runs calls for one caller."""
+    """Runs calls for one caller, on one connection."""
 
     def __init__(
         self,
@@ -73,6 +138,10 @@ class CallPath:
         caller: Caller | None = None,
         consents: PolicySettings | None = None,
         state: StateSettings | None = None,
+        session: Session | None = None,
+        activity: Activity | None = None,
+        place: Place | None = None,
+        connections: Connections | None = None,
     ) -> None:
         """Create the path.
 
@@ -85,6 +154,10 @@ class CallPath:
             caller: Who calls.
             consents: How a yes is taken; None: the defaults.
             state: What the audit keeps, and when it is forced to disk; None: the defaults.
+            session: What it has in common with paths for other connections; None: nothing.
+            activity: Counts the calls on the database; None: on its own.
+            place: The connection; None: there is but one.
+            connections: What its tools see of the connections; None: nothing.
         """
         self._limits = limits
         self._categories = categories
@@ -94,22 +167,24 @@ class CallPath:
         self._caller = caller or Caller()
         self._consents = consents or PolicySettings()
         state = state or StateSettings()
-        self._knowledge, self._insights = Knowledge(state.home / "knowledge"), Insights()
+        self._session = session or Session(Knowledge(state.home / "knowledge"))
+        self._activity = activity or Activity()
+        self.place = place or Place()
+        self._connections = connections
+        self._exports = ExportFolder(state.export_folder, limits.export_max_bytes)
         self._literals, self._fsync = state.audit_literals, state.audit_fsync
         self._judge = Judge(policy, limits)
-        self._rate = RateLimit(limits.rate_limit)
-        self._pages = Pages()
+        self._rate = RateLimit(limits.rate_limit, buckets=self._session.buckets)
         self.definitions = 0
         """How many changes of the schema, or of code and rights, were made."""
-        self._active = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._tools: dict[str, tuple[ToolSpec, str]] = {
-            spec.name: (spec, category.name)
+            spec.name: (spec.offered(lambda feature: bool(getattr(policy, feature))), category.name)
             for category in categories
             for spec in category.tools
             if decide_tool(policy, spec.name, category.name).allowed
         }
+        if "begin_transaction" in self._tools:
+            self._tools = {name: (spec.joining(), category) for name, (spec, category) in self._tools.items()}
         self.toolsets = self._toolsets(categories)
 
     def _toolsets(self, categories: Sequence[Category]) -> Toolsets:
@@ -120,7 +195,7 @@ class CallPath:
         granted = [Toolset(each.name, each.title, tuple(names[each.name])) for each in categories if each.name in names]
         shown = self._policy.toolsets or [each.name for each in categories if each.listed]
         # What widens the list is always on it, or a narrow start could never be widened.
-        return Toolsets(granted, (*shown, "session"))
+        return Toolsets(granted, (*shown, "session"), self._session.enabled)
 
     def listed(self) -> list[ToolSpec]:
         """The tools to list now: granted, within the token's scopes, and of a category that is shown."""
@@ -142,8 +217,9 @@ class CallPath:
             toolsets=self.toolsets,
             run=self._run_for_resource,
             passes=self._passes,
-            knowledge=self._knowledge,
-            insights=self._insights,
+            knowledge=self._session.knowledge,
+            insights=self._session.insights,
+            connections=self._connections.summaries if self._connections else tuple,
         )
 
     @asynccontextmanager
@@ -158,10 +234,12 @@ class CallPath:
         Raises:
             RateLimitedError: There were too many calls in the last minute.
             ScopeError: The token has expired.
+            ConfigError: The configuration was changed and is not valid.
             InternalError: The block fails with what is no error of ours.
         """
         async with self._recorded(Record(method, arguments, self._literals, known)):
             self._rate.take(self._caller.name)
+            self._session.check()
             self._caller.scopes.require_valid()
             yield
 
@@ -185,13 +263,20 @@ class CallPath:
             return False
         return judged.tier is Tier.READ and judged.absence is None
 
-    async def __call__(self, name: str, arguments: Mapping[str, Any], asker: consent.Asker | None = None) -> Answer:
+    async def __call__(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        asker: consent.Asker | None = None,
+        progress: Progress = unreported,
+    ) -> Answer:
         """Run one call. Every failure is an answer.
 
         Args:
             name: The tool's name.
             arguments: As the caller gave them.
             asker: The way to the person behind the client; None where there is none.
+            progress: Tells the client how far the call is.
 
         Raises:
             consent.Asked: The client has to be asked first, and to repeat the call with the answer.
@@ -199,7 +284,7 @@ class CallPath:
         record = Record(name, arguments, self._literals)
         try:
             async with self._recorded(record):
-                return await self._answer(record, name, arguments, asker)
+                return await self._answer(record, name, arguments, asker, progress)
         except WardenError as exc:
             error = exc.as_dict()
             return Answer((dumps({"error": error}),), error)
@@ -207,8 +292,8 @@ class CallPath:
     @asynccontextmanager
     async def _recorded(self, record: Record) -> AsyncIterator[None]:
         """Record how the block ends, whatever way it does; what is no error of ours leaves it as an InternalError."""
-        self._active += 1
-        self._idle.clear()
+        self._activity.begin()
+        record.connection = self.place.label
         try:
             yield
             record.outcome = "allowed"
@@ -228,17 +313,23 @@ class CallPath:
             raise failure from None
         finally:
             self._write(record)
-            self._active -= 1
-            if not self._active:
-                self._idle.set()
+            self._activity.end()
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until no call is running, at most `timeout_s` seconds."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), timeout_s)
+            await asyncio.wait_for(self._activity.rest(), timeout_s)
 
-    async def _answer(self, record: Record, name: str, given: Mapping[str, Any], asker: consent.Asker | None) -> Answer:
+    async def _answer(
+        self,
+        record: Record,
+        name: str,
+        given: Mapping[str, Any],
+        asker: consent.Asker | None,
+        progress: Progress,
+    ) -> Answer:
         self._rate.take(self._caller.name)
+        self._session.check()
         spec = self._find(name)
         record.tier, record.known = spec.tier.value, spec.argument_names
         self._caller.scopes.require(spec.scope)
@@ -246,28 +337,49 @@ class CallPath:
         record.arguments = given
         values = spec.check(given)
         said = consent.Given(values.pop("confirm", False), values.pop("confirm_name", ""))
-        form = values.pop("format", "markdown")
-        database = await self._database()
-        asked = dict(values)
-        bare = self._context(spec, values, database, page)
-        judged, context = await self._judged(record, spec, values, bare)
-        if judged.tier is not Tier.READ:
-            # Nobody is asked about what the token does not grant.
-            for scope in judged.scopes or (spec.scope,):
-                self._caller.scopes.require(scope)
-            record.consent = await self._obtain(spec, asked, values, context, judged, said, asker)
-        if record.consent == "person":
-            # People take minutes; what names meant when they were asked need not be what they mean now.
-            values = dict(asked)
-            bare = self._context(spec, values, database, page)
-            now, context = await self._judged(record, spec, values, bare)
-            judged = _as_agreed(judged, now)
-        if judged.changes:
-            self._announce(record)
-        with judged.absences():
-            result = judged.answered(await spec.function(context, **values))
-        self.definitions += judged.defines
-        return self._render(record, spec, given, result, form)
+        form = "markdown" if spec.bulk else values.pop("format", "markdown")
+        record.transaction = str(values.get("transaction_id") or "")
+        with self._place(await self._database(), spec, values) as database:
+            asked = dict(values)
+            bare = self._context(spec, values, database, page, progress)
+            judged, context = await self._judged(record, spec, values, bare)
+            if judged.tier is not Tier.READ:
+                # Nobody is asked about what the token does not grant.
+                for scope in judged.scopes or (spec.scope,):
+                    self._caller.scopes.require(scope)
+                record.consent = await self._obtain(spec, asked, values, context, judged, said, asker)
+            if record.consent == "person":
+                # People take minutes; what names meant when they were asked need not be what they mean now.
+                await self._session.valid(self)
+                values = dict(asked)
+                bare = self._context(spec, values, database, page, progress)
+                now, context = await self._judged(record, spec, values, bare)
+                judged = _as_agreed(judged, now)
+            if judged.changes:
+                self._announce(record)
+            with judged.absences():
+                result = judged.answered(await spec.function(context, **values))
+            self.definitions += _defines(judged, record, database)
+            return self._render(record, spec, given, result, form)
+
+    @contextmanager
+    def _place(self, database: Database, spec: ToolSpec, values: Mapping[str, Any]) -> Iterator[Database]:
+        """Give what a call runs on: the database, or the transaction that it names, which is its alone meanwhile."""
+        database.on_transaction_end = self._transaction_ended
+        if not (spec.joins and values["transaction_id"]):
+            yield database
+            return
+        place = database.transactions.inside(values["transaction_id"])
+        with place.transaction.turn():
+            place.transaction.words = values.get("sql", "")
+            yield place
+
+    def _transaction_ended(self, ended: Ended) -> None:
+        """Record an end that no call asked for."""
+        if ended.automatic:
+            record = Record("rollback_transaction", {}, transaction=ended.id, changed=True)
+            record.outcome, record.note = "automatic", ended.why
+            self._write(record)
 
     async def _judged(
         self, record: Record, spec: ToolSpec, values: dict[str, Any], context: Context
@@ -281,6 +393,11 @@ class CallPath:
                 # What a call may not do by itself it may not do as a step.
                 self._caller.scopes.require(self._find(each.spec.name if each.spec else spec.name).scope)
             judged = await self._judge.several(record, spec, values, context.db, composed)
+        if judged.tier is not Tier.READ and (standing := _standing(context.db, values)) is not None:
+            judged = replace(judged, state=standing.state)
+        change = judged.verdict.change if judged.verdict else None
+        if change is not None and context.db.transaction is not None:
+            context.db.transaction.admit(change.command, in_transaction=change.in_transaction)
 
         async def reading(more: Composed) -> Context:
             found = await self._judge.reading(more, context.db)
@@ -311,7 +428,7 @@ class CallPath:
         cursor = arguments.get("cursor")
         if spec.paged is None or not isinstance(cursor, str) or not cursor:
             return None, arguments
-        page = self._pages.load(cursor, spec.name, arguments)
+        page = self._session.pages.load(cursor, spec.name, arguments, self._at)
         return page.state, {**page.arguments, **arguments}
 
     async def _obtain(
@@ -352,9 +469,22 @@ class CallPath:
                 name=judged.name,
                 meaning=repr(judged.meaning),
                 plan=plan,
+                connection=self.place.label,
+                place=self._at,
             )
-            evidence = await consent.obtain(self._consents.consent, requirement, said, asker)
+            async with self._waiting(_standing(context.db, values), asker):
+                evidence = await consent.obtain(self._consents.consent, requirement, said, asker, self._session.shown)
         return evidence.how
+
+    @asynccontextmanager
+    async def _waiting(self, standing: Transaction | None, asker: consent.Asker | None) -> AsyncIterator[None]:
+        """Let a transaction outlast the question about what runs in it, or about its commit."""
+        if standing is None or asker is None or not asker.available or self._consents.consent == "argument":
+            yield
+            return
+        await standing.outlast(self._consents.consent_timeout)
+        with standing.asking(self._consents.consent_timeout):
+            yield
 
     def _announce(self, record: Record) -> None:
         """Record that a change is about to run.
@@ -366,36 +496,59 @@ class CallPath:
         self._append(record, durable=self._fsync != "never")
         record.outcome = "cancelled"
 
-    def _context(self, spec: ToolSpec, values: dict[str, Any], database: Database, page: Any) -> Context:
+    def _context(
+        self,
+        spec: ToolSpec,
+        values: dict[str, Any],
+        database: Database,
+        page: Any,
+        progress: Progress = unreported,
+    ) -> Context:
         """Return the context before anything is judged; takes what is told by it out of the arguments."""
         limits = self._limits
-        max_rows = values.pop("max_rows", None) or spec.paged or limits.max_rows
+        max_rows = (None if spec.bulk else values.pop("max_rows", None)) or spec.paged or limits.max_rows
         values.pop("cursor", None)
-        timeout = values.pop("timeout_s", None) or limits.statement_timeout
+        if spec.joins:
+            values.pop("transaction_id")
+        longest = limits.export_timeout if spec.bulk else limits.statement_timeout
+        timeout = values.pop("timeout_s", None) or longest
         return Context(
             db=database,
             limits=limits,
             toolsets=self.toolsets,
             max_rows=min(max_rows, limits.max_rows),
             max_bytes=limits.max_result_bytes * _READ_AHEAD,
-            timeout_s=min(timeout, limits.statement_timeout),
+            timeout_s=min(timeout, longest),
             page=page,
-            knowledge=self._knowledge,
-            insights=self._insights,
+            knowledge=self._session.knowledge,
+            insights=self._session.insights,
+            connections=self._connections,
+            exports=self._exports,
+            progress=progress,
         )
+
+    @property
+    def _at(self) -> tuple[str, int]:
+        """The place, as cursors and answers are bound to it."""
+        return self.place.name, self.place.serial
 
     def _render(self, record: Record, spec: ToolSpec, given: Mapping[str, Any], result: Result, form: str) -> Answer:
         if isinstance(result, Rows):
             return self._render_rows(record, spec, given, result, form)
-        record.affected = result.affected
-        return Answer((render_document(result, form, self._limits.max_result_bytes),))
+        links: tuple[FileLink, ...] = ()
+        record.affected, record.change = result.affected, result.change
+        if isinstance(result, Ack):
+            record.transaction = record.transaction or str(result.data.get("transaction_id", ""))
+            record.rows, record.note, links = result.rows, result.note, result.links
+        text = render_document(result, form, self._limits.max_result_bytes)
+        return Answer((text,), links=links, images=result.images if isinstance(result, Report) else ())
 
     def _render_rows(self, record: Record, spec: ToolSpec, given: Mapping[str, Any], rows: Rows, form: str) -> Answer:
         table = render_table(rows, form, Caps(self._limits.max_result_bytes, self._limits.max_cell_chars))
-        record.rows, record.affected = table.shown, rows.affected
+        record.rows, record.affected, record.change = table.shown, rows.affected, rows.change
         cursor = None
         if table.more and rows.next_page is not None:
-            cursor = self._pages.save(spec.name, given, rows.next_page(table.shown))
+            cursor = self._session.pages.save(spec.name, given, rows.next_page(table.shown), self._at)
         return Answer(table_blocks(table, rows, form, cursor))
 
     def _write(self, record: Record) -> None:
@@ -429,3 +582,23 @@ def _part(judged: Judged) -> Part:
     assert judged.composed is not None
     assert judged.verdict is not None
     return Part(judged.composed, judged.verdict, judged.decision)
+
+
+def _standing(database: Database, values: Mapping[str, Any]) -> Transaction | None:
+    """Return the transaction that a call runs in, or is about.
+
+    Raises:
+        TransactionError: It has ended.
+        NotFoundError: There is none of this id.
+    """
+    if database.transaction is not None or not values.get("transaction_id"):
+        return database.transaction
+    return database.transactions.inside(values["transaction_id"]).transaction
+
+
+def _defines(judged: Judged, record: Record, database: Database) -> bool:
+    """Tell whether a change is of more than rows and settings, and committed."""
+    if record.transaction:
+        ended = database.transactions.ended(record.transaction) if judged.changes and judged.verdict is None else None
+        return ended is not None and ended.outcome == "committed" and ended.defined
+    return judged.defines

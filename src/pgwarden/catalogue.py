@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from types import ModuleType
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Format = Literal["markdown", "json", "csv"]
 DocumentFormat = Literal["markdown", "json"]
 Confirm = Annotated[bool, Field(description="Only once the person has said yes.")]
+TransactionId = Annotated[str, Field(description="To run in it.")]
 _LONGEST_NAME = 128
 """Characters of a caller's name of an argument that are repeated."""
 ConfirmName = Annotated[str, Field(description="The exact name, as the person gave it.")]
@@ -60,7 +61,7 @@ class SqlUse(StrEnum):
 
 @dataclass(frozen=True)
 class ToolSpec:
-    """A declared tool. Make one with `tool`."""
+    """A declared tool. Make one with `tool`; `joins` adds the argument `transaction_id`, where that is granted."""
 
     function: Callable[..., Awaitable[Result]]
     tier: Tier
@@ -72,6 +73,11 @@ class ToolSpec:
     compose: Callable[..., Awaitable[Composed | Sequence[Composed]]] | None = None
     changes: bool = False
     several: bool = False
+    bulk: bool = False
+    joins: bool = False
+    elevated: tuple[tuple[str, str], ...] = ()
+    optional: tuple[tuple[str, str], ...] = ()
+    withheld: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Check that the declaration can be kept.
@@ -86,9 +92,11 @@ class ToolSpec:
             raise TypeError(f"{self.name}: only a change needs a yes, and every one does")
         if self.tier is Tier.TYPED and not self.typed and self.compose is None:
             raise TypeError(f"{self.name}: a typed tool names the argument that has to be typed")
-        if self.tier is not Tier.READ and self.plan is None:
+        if (self.tier is not Tier.READ or self.elevated) and self.plan is None:
             raise TypeError(f"{self.name}: a tool that needs a yes says what it would do")
-        if self.tier is not Tier.READ and self.paged is not None:
+        if self.elevated and (self.sql is not None or self.tier is not Tier.READ):
+            raise TypeError(f"{self.name}: only what needs no yes can need one for an argument")
+        if (self.tier is not Tier.READ or self.elevated) and self.paged is not None:
             raise TypeError(f"{self.name}: the next page would be the same change, with the same yes, again")
 
     @property
@@ -109,7 +117,10 @@ class ToolSpec:
         fields: dict[str, Any] = {
             name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
             for name, parameter in list(inspect.signature(self.function).parameters.items())[1:]
+            if name not in self.withheld
         }
+        if self.joins:
+            fields["transaction_id"] = (TransactionId, "")
         if self.paged is not None:
             fields["max_rows"] = (Annotated[int | None, Field(ge=1)], None)
             fields["cursor"] = (str, "")
@@ -118,7 +129,7 @@ class ToolSpec:
             fields["format"] = (Format, "markdown")
         elif Report in shapes:
             fields["format"] = (DocumentFormat, "markdown")
-        if self.tier is Tier.CONFIRM:
+        if self.tier is Tier.CONFIRM or self.elevated:
             fields["confirm"] = (Confirm, False)
         if self.tier is Tier.TYPED or (self.sql is SqlUse.WRITE and (self.compose is None or self.several)):
             fields["confirm_name"] = (ConfirmName, "")
@@ -170,12 +181,30 @@ class ToolSpec:
         takes = f"It takes: {', '.join(known)}." if error["type"] == "missing" else None
         raise ArgumentError(f"{self.name}: {name}: {error['msg']}.", hint=takes)
 
+    def elevation(self, values: Mapping[str, Any]) -> str:
+        """Return the scope that a call needs for an argument that gives more away; empty where it has none such."""
+        return next((scope for name, scope in self.elevated if values.get(name)), "")
+
+    def offered(self, has: Callable[[str], bool]) -> ToolSpec:
+        """Return the tool without the arguments whose feature the policy has not got.
+
+        Args:
+            has: Tells whether it has a feature.
+        """
+        withheld = frozenset(name for name, feature in self.optional if not has(feature))
+        return replace(self, withheld=withheld) if withheld else self
+
     @cached_property
     def input_schema(self) -> dict[str, Any]:
         """The JSON schema of the arguments, without what models do not need (titles, empty defaults, `null`)."""
         schema: dict[str, Any] = _slim(self.arguments.model_json_schema())
         schema.setdefault("properties", {})
         return schema
+
+    def joining(self) -> ToolSpec:
+        """Return the same tool with the argument `transaction_id`, where it runs one statement for an answer."""
+        one = self.sql in (SqlUse.READ, SqlUse.WRITE) and not (self.several or self.bulk)
+        return replace(self, joins=True) if one else self
 
     @property
     def read_only(self) -> bool:
@@ -194,6 +223,9 @@ def tool(
     compose: Callable[..., Awaitable[Composed | Sequence[Composed]]] | None = None,
     changes: bool = False,
     several: bool = False,
+    bulk: bool = False,
+    elevated: Mapping[str, str] | None = None,
+    optional: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., Awaitable[Result]]], ToolSpec]:
     """Declare a tool.
 
@@ -210,8 +242,18 @@ def tool(
         changes: Whether it changes something although it needs no yes.
         several: Whether `compose` makes a list of statements, which the tool finds in `ctx.parts`. Each is judged as a
             call of the tool that it names; the call needs what the strictest of them does.
+        bulk: Whether its rows do not go through the answer: `max_rows` and `format` are its own then, and `timeout_s`
+            is bounded by the limit of exports.
+        elevated: Arguments that, where they are given, make the call need a yes and the scope that stands here, and
+            a policy that grants the tool by its name, or everything.
+        optional: Arguments that exist where the policy has the feature that stands here: an attribute of it.
     """
-    return lambda function: ToolSpec(function, tier, scope, sql, paged, plan, typed, compose, changes, several)
+
+    def declare(function: Callable[..., Awaitable[Result]]) -> ToolSpec:
+        spec = ToolSpec(function, tier, scope, sql, paged, plan, typed, compose, changes, several, bulk)
+        return replace(spec, elevated=tuple((elevated or {}).items()), optional=tuple((optional or {}).items()))
+
+    return declare
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ class Requirement:
         name: What the call is about; for "typed" what has to be typed, and never empty.
         plan: Says what the call would do, without doing it. Called at most once, and only if somebody is asked or told.
         meaning: What the names in the arguments stand for now: a yes holds for that alone. Nobody is shown it.
+        connection: The connection's name, where people are told it.
+        place: Where the call would run: a name, and a number that no other database shares.
     """
 
     tool: str
@@ -62,6 +64,8 @@ class Requirement:
     name: str
     plan: Callable[[], Awaitable[Plan]]
     meaning: str = ""
+    connection: str = ""
+    place: tuple[str, int] = ("", 0)
 
     def __post_init__(self) -> None:
         """Check that a yes can be told from a no.
@@ -86,8 +90,16 @@ class Requirement:
 
     @property
     def binding(self) -> str:
-        """A digest of what a yes is a yes to: tool, exact arguments, tier, name and meaning."""
-        facts = [self.tool, dict(self.arguments), self.tier, self.name, self.meaning]
+        """A digest of what a yes is a yes to: tool, exact arguments, tier, name, meaning, and where it would run."""
+        return self._digest(self.meaning, list(self.place))
+
+    @property
+    def words(self) -> str:
+        """A digest of the call wherever it runs: what a caller says twice, for two connections."""
+        return self._digest()
+
+    def _digest(self, *more: Any) -> str:
+        facts = [self.tool, dict(self.arguments), self.tier, self.name, *more]
         text = json.dumps(facts, sort_keys=True, default=to_jsonable_python)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -175,7 +187,7 @@ class Questions:
             capacity: Open questions at most; one more closes the oldest.
             clock: Seconds that never go back.
         """
-        self._timeout = timeout_s
+        self.timeout_s = timeout_s
         self._capacity = capacity
         self._clock = clock
         self._open: dict[str, tuple[str, float]] = {}
@@ -187,7 +199,7 @@ class Questions:
         while len(self._open) >= self._capacity:
             del self._open[next(iter(self._open))]
         state = secrets.token_urlsafe(24)
-        self._open[state] = (binding, now + self._timeout)
+        self._open[state] = (binding, now + self.timeout_s)
         return state
 
     def take(self, state: str, binding: str) -> None:
@@ -207,6 +219,30 @@ class Questions:
             )
 
 
+class Shown:
+    """Which plans were shown for which connection.
+
+    An argument is a yes to the plan that was shown. Where that was another connection's, it is not a yes to this one.
+    """
+
+    def __init__(self, capacity: int = _OPEN_QUESTIONS) -> None:
+        """Remember at most `capacity` calls, the newest."""
+        self._capacity = capacity
+        self._places: dict[str, set[tuple[str, int]]] = {}
+
+    def add(self, requirement: Requirement) -> None:
+        """Note that the plan of a call was shown."""
+        places = self._places.pop(requirement.words, set())
+        self._places[requirement.words] = places | {requirement.place}
+        if len(self._places) > self._capacity:
+            del self._places[next(iter(self._places))]
+
+    def elsewhere(self, requirement: Requirement) -> bool:
+        """Tell whether the plan of the same call was shown for another connection, and not for this one."""
+        places = self._places.get(requirement.words) if self._places else None
+        return places is not None and requirement.place not in places
+
+
 def stale() -> ConsentError:
     """Return the refusal of an answer to no open question."""
     return ConsentError(
@@ -217,7 +253,9 @@ def stale() -> ConsentError:
     )
 
 
-async def obtain(mode: Mode, requirement: Requirement, given: Given, asker: Asker | None) -> Evidence:
+async def obtain(
+    mode: Mode, requirement: Requirement, given: Given, asker: Asker | None, shown: Shown | None = None
+) -> Evidence:
     """Return the evidence of a yes to exactly this call.
 
     Args:
@@ -225,6 +263,7 @@ async def obtain(mode: Mode, requirement: Requirement, given: Given, asker: Aske
         requirement: The call, and what it needs.
         given: What its arguments say.
         asker: The way to a person; None where there is none.
+        shown: Plans that were shown before; None: none were.
 
     Raises:
         ConsentError: There is no yes. Codes: confirmation_required (the argument is missing), confirm_name_mismatch,
@@ -241,28 +280,38 @@ async def obtain(mode: Mode, requirement: Requirement, given: Given, asker: Aske
             code="cannot_ask",
             hint="Tell the person. It takes a client that supports elicitation, or another PGWARDEN_CONSENT of the "
             "server's owner; no argument replaces it.",
-            details={"tier": requirement.tier, "plan": (await requirement.plan()).data},
+            details={**_about(requirement), "plan": (await requirement.plan()).data},
         )
-    return await _argument(requirement, given)
+    return await _argument(requirement, given, shown or Shown())
 
 
-async def _argument(requirement: Requirement, given: Given) -> Evidence:
+async def _argument(requirement: Requirement, given: Given, shown: Shown) -> Evidence:
     """Take the arguments' word. A wrong name is never outweighed by a yes."""
     named = isinstance(given.confirm_name, str) and given.confirm_name == requirement.name
     wrong = given.confirm_name != "" and not named
     said = given.confirm is True if requirement.tier == "confirm" else named
-    if said and not wrong:
+    elsewhere = shown.elsewhere(requirement)
+    if said and not wrong and not elsewhere:
         return Evidence("argument")
+    shown.add(requirement)
     send = {requirement.field: requirement.expected}
     written = json.dumps(requirement.expected, ensure_ascii=False)
+    message = "confirm_name is not the exact name; nothing has been done." if wrong else None
+    if said and not wrong:
+        message = "That plan was shown for another connection; this is the plan for this one. Nothing has been done."
     raise ConsentError(
-        "confirm_name is not the exact name; nothing has been done." if wrong else None,
+        message,
         code="confirm_name_mismatch" if wrong else None,
         hint=f"Show the person this plan and ask them. Only once they have said yes"
         f"{' and named it' if requirement.tier == 'typed' else ''}, repeat the same call with "
         f"{requirement.field}={written}.",
-        details={"tier": requirement.tier, "plan": (await requirement.plan()).data, "send": send},
+        details={**_about(requirement), "plan": (await requirement.plan()).data, "send": send},
     )
+
+
+def _about(requirement: Requirement) -> dict[str, Any]:
+    where = {"connection": requirement.connection} if requirement.connection else {}
+    return {"tier": requirement.tier, **where}
 
 
 async def _person(requirement: Requirement, asker: Asker) -> Evidence:
@@ -293,7 +342,7 @@ _MISTYPED = ("confirm_name_mismatch", "What was typed is not the exact name", _A
 
 
 def _refused(requirement: Requirement, code: str, message: str, hint: str) -> ConsentError:
-    details = {"tier": requirement.tier}
+    details = _about(requirement)
     return ConsentError(f"{message}; nothing has been done.", code=code, hint=hint, details=details)
 
 
@@ -316,6 +365,8 @@ def _message(requirement: Requirement, plan: Plan) -> list[str]:
     """Return the lines of the question. Only those that start with "> " hold words that are not ours."""
     name = _visible(requirement.name[:_NAME_CHARS])
     about = f" on {name}" if name else ""
+    if requirement.connection:
+        about += f", on the connection {_visible(requirement.connection)}"
     call = [
         line
         for key, value in requirement.arguments.items()

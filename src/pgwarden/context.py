@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pgwarden.catalogue import ToolSpec
+    from pgwarden.connections import Connections
     from pgwarden.db import Database
+    from pgwarden.db.capture import Capture
+    from pgwarden.exports import ExportFolder
     from pgwarden.guard.verdict import Verdict
     from pgwarden.knowledge import Insights, Knowledge
     from pgwarden.policy import Decision
@@ -16,6 +19,10 @@ if TYPE_CHECKING:
     from pgwarden.results import Bindable
     from pgwarden.settings import LimitSettings
     from pgwarden.toolsets import Toolsets
+
+
+async def unreported(done: float, message: str) -> None:
+    """Report nothing to nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +35,14 @@ class Composed:
             before it return.
         about: What the tool wants to find again when it runs the statement; never shown.
         spec: The tool whose call it stands for; None: the one that made it.
+        capture: What to keep of the rows that it changes, or why nothing can be kept; None: nothing is to be.
     """
 
     sql: str
     params: tuple[Bindable, ...] = ()
     about: Any = None
     spec: ToolSpec | None = None
+    capture: Capture | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +73,11 @@ class Context:
         hidden: Relations that are absent for this caller.
         knowledge: What was learned in earlier sessions; None: nowhere.
         insights: What was found in this session; None: nowhere.
+        connections: The connections of the session; None: there is but this database.
         reading: Judges one more read that the tool composes while it runs, and returns the context to run it in;
             raises what the path of a call would. None where no call is made.
+        exports: Where files go; None: nowhere.
+        progress: Tells the client how far the call is: a number that grows, and what it counts. At most a few a second.
     """
 
     db: Database
@@ -82,4 +94,7 @@ class Context:
     hidden: frozenset[Relation] = frozenset()
     knowledge: Knowledge | None = None
     insights: Insights | None = None
+    connections: Connections | None = None
     reading: Callable[[Composed], Awaitable[Context]] | None = None
+    exports: ExportFolder | None = None
+    progress: Callable[[float, str], Awaitable[None]] = unreported

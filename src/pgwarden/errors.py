@@ -13,8 +13,10 @@
     ├── GuardError                the guard does not let the statement through
     ├── DatabaseError
     │   ├── UnavailableError      no connection could be made
+    │   ├── NotConnectedError     no connection is the current one
     │   ├── ConnectionLostError   the connection broke in the middle of a call
     │   ├── OutcomeUnknownError   it broke while a change was being committed
+    │   ├── TransactionError      an interactive transaction is gone, busy, or one too many
     │   └── QueryError            PostgreSQL refused or aborted the statement
     │       ├── StatementTimeoutError
     │       └── TooManyRowsError  a change would have affected more rows than allowed; it was rolled back
@@ -150,6 +152,12 @@ class UnavailableError(DatabaseError):
     retryable = True
 
 
+class NotConnectedError(DatabaseError):
+    """No connection is the current one."""
+
+    code = "not_connected"
+
+
 class ConnectionLostError(DatabaseError):
     """The connection to the database was lost."""
 
@@ -179,6 +187,18 @@ class OutcomeUnknownError(DatabaseError):
     """The connection was lost while the change was being committed: it may or may not have been made."""
 
     code = "outcome_unknown"
+
+
+class TransactionError(DatabaseError):
+    """The transaction cannot go on."""
+
+    code = "transaction_failed"
+
+
+class UndoError(QueryError):
+    """What is needed to undo the change cannot be kept, or was not."""
+
+    code = "undo_unavailable"
 
 
 class NotSupportedError(WardenError):

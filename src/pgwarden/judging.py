@@ -19,7 +19,7 @@ from pgwarden.errors import (
     StatementTimeoutError,
     WardenError,
 )
-from pgwarden.policy import Decision, Policy, decide_statement
+from pgwarden.policy import Decision, Policy, decide_elevated, decide_statement
 from pgwarden.policy.objects import Relation, Use
 from pgwarden.results import Plan, Report, Result, Rows
 from pgwarden.settings import LimitSettings
@@ -86,7 +86,9 @@ class Judged:
         hidden: Relations that are absent for the caller.
         absence: Which names of the statement were replaced, because what they name is hidden.
         composed: The statement, where the tool composed it.
+        elevation: The scope that an argument makes it need; empty where none does.
         parts: The judgements of several composed statements, of which the attributes before are the sum.
+        state: Of the transaction that it runs in or ends: a yes holds for what that holds now.
     """
 
     tier: Tier
@@ -97,7 +99,9 @@ class Judged:
     hidden: frozenset[Relation] = frozenset()
     absence: Absence | None = None
     composed: Composed | None = None
+    elevation: str = ""
     parts: tuple[Judged, ...] = ()
+    state: str = ""
 
     @contextmanager
     def absences(self) -> Iterator[None]:
@@ -120,6 +124,7 @@ class Judged:
     def scopes(self) -> frozenset[str]:
         """What a token has to grant beyond the tool's own scope."""
         own = {self.verdict.change.scope} if self.verdict and self.verdict.change else set()
+        own |= {self.elevation} - {""}
         return frozenset(own.union(*(part.scopes for part in self.parts)))
 
     @property
@@ -128,9 +133,9 @@ class Judged:
         if self.parts:
             return tuple(part.meaning for part in self.parts)
         if self.verdict is None:
-            return self.composed
+            return self.composed, self.state
         targets = self.verdict.change and self.verdict.change.targets
-        return self.composed, self.verdict.kinds, self.verdict.uses, self.verdict.functions, targets
+        return self.composed, self.state, self.verdict.kinds, self.verdict.uses, self.verdict.functions, targets
 
     @property
     def defines(self) -> bool:
@@ -182,6 +187,8 @@ class Judge:
             DatabaseError: The catalog cannot be read.
         """
         if spec.sql is None:
+            if elevation := spec.elevation(values):
+                return self._elevated(record, spec, elevation)
             # What it asks the database is veiled there.
             changes = spec.changes or spec.tier is not Tier.READ
             return Judged(spec.tier, changes, str(values[spec.typed]) if spec.typed else "")
@@ -197,6 +204,18 @@ class Judge:
         if spec.sql is not SqlUse.JUDGE:
             await self._estimate(judged.verdict, database)
         return replace(judged, hidden=bound.objects.hidden) if bound else judged
+
+    def _elevated(self, record: Record, spec: ToolSpec, scope: str) -> Judged:
+        """Judge a call that an argument makes give more away; that it was is on record before it does.
+
+        Raises:
+            PolicyError: The policy does not grant that.
+        """
+        record.tier = Tier.CONFIRM.value
+        decision = decide_elevated(self._policy, spec.name)
+        if not decision.allowed:
+            raise PolicyError(f"The policy does not allow this: {decision.rule}.", hint=_OWNER)
+        return Judged(Tier.CONFIRM, True, elevation=scope)
 
     async def several(
         self,

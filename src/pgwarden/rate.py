@@ -11,11 +11,22 @@ from pgwarden.errors import RateLimitedError
 class RateLimit:
     """The bucket of every caller."""
 
-    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Allow `per_minute` calls a minute; 0 = no limit."""
+    def __init__(
+        self,
+        per_minute: int,
+        clock: Callable[[], float] = time.monotonic,
+        buckets: dict[str, tuple[float, float]] | None = None,
+    ) -> None:
+        """Allow `per_minute` calls a minute; 0 = no limit.
+
+        Args:
+            per_minute: The rate.
+            clock: Seconds that never go back.
+            buckets: How full each caller's bucket was, from 0 to 1, and when; shared by limits that count together.
+        """
         self._per_minute = per_minute
         self._clock = clock
-        self._buckets: dict[str, tuple[float, float]] = {}
+        self._buckets = {} if buckets is None else buckets
 
     def take(self, caller: str) -> None:
         """Count one call.
@@ -26,11 +37,11 @@ class RateLimit:
         if not self._per_minute:
             return
         now = self._clock()
-        left, since = self._buckets.get(caller, (float(self._per_minute), now))
-        left = min(self._per_minute, left + (now - since) * self._per_minute / 60)
-        if left < 1:
+        full, since = self._buckets.get(caller, (1.0, now))
+        left = min(1.0, full + (now - since) / 60) * self._per_minute
+        if left < 1 - 1e-9:
             wait = (1 - left) * 60 / self._per_minute
             raise RateLimitedError(
                 f"More than {self._per_minute} calls in a minute.", hint=f"Call again in {wait:.1f} s."
             )
-        self._buckets[caller] = (left - 1, now)
+        self._buckets[caller] = ((left - 1) / self._per_minute, now)

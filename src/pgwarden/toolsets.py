@@ -21,16 +21,27 @@ class Toolset:
 class Toolsets:
     """The categories of one conversation. A stdio process serves one client, so there is one of these a process."""
 
-    def __init__(self, granted: Iterable[Toolset], shown: Iterable[str]) -> None:
-        """Start with `shown`, less what is not in `granted`."""
+    def __init__(self, granted: Iterable[Toolset], shown: Iterable[str], enabled: set[str] | None = None) -> None:
+        """Start with `shown`, less what is not in `granted`.
+
+        Args:
+            granted: The policy's.
+            shown: What is listed at first.
+            enabled: What was enabled so far; shared with the other connections of the conversation.
+        """
         self.granted = {toolset.name: toolset for toolset in granted}
-        self._shown = self.granted.keys() & set(shown)
-        self.revision = 0
+        self._listed = self.granted.keys() & set(shown)
+        self._enabled = set() if enabled is None else enabled
 
     @property
     def shown(self) -> tuple[str, ...]:
         """The categories listed now, in the catalogue's order."""
-        return tuple(name for name in self.granted if name in self._shown)
+        return tuple(name for name in self.granted if name in self._listed or name in self._enabled)
+
+    @property
+    def revision(self) -> int:
+        """A number that grows whenever something was enabled."""
+        return len(self._enabled)
 
     def enable(self, name: str) -> bool:
         """Show a granted category; return whether that changed anything.
@@ -38,8 +49,7 @@ class Toolsets:
         Raises:
             KeyError: The category is not granted.
         """
-        if self.granted[name].name in self._shown:
+        if self.granted[name].name in self.shown:
             return False
-        self._shown.add(name)
-        self.revision += 1
+        self._enabled.add(name)
         return True

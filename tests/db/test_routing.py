@@ -1,6 +1,7 @@
 """Which server answers: replicas in good health, else the primary."""
 
 import asyncio
+import io
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from fix_proxy import Proxy
 from pgwarden.db import Database
 from pgwarden.db.routing import Health
 from pgwarden.errors import OutcomeUnknownError
+from pgwarden.exports.encode import Csv
 from pgwarden.providers.local.cluster import Cluster
 from pgwarden.tools.schema import get_database_info
 from tool_calls import calling
@@ -78,6 +80,23 @@ async def test_health_is_looked_at_in_the_background(open_database: OpenDatabase
         await _until(lambda: cell(db, STANDBY), "t")
 
 
+async def test_exports_go_where_reads_go(open_database: OpenDatabase, pair: tuple[Server, Server]) -> None:
+    """A healthy standby answers; one that fails before the first row is replaced by the primary."""
+    primary, standby = pair
+
+    async def exported(db: Database) -> bytes:
+        file = io.BytesIO()
+        await db.export(f"{STANDBY} AS s", sink=Csv(file.write), timeout_s=20)
+        return file.getvalue()
+
+    async with Proxy(standby.url()) as network, open_database(primary.url(), replica_urls=(network.url,)) as db:
+        await _until(lambda: _looked(db, STANDBY), "t")
+        assert await exported(db) == b"s\nt\n"
+        await network.refuse()
+        network.cut()
+        assert await exported(db) == b"s\nf\n"
+
+
 async def test_a_standby_that_lags_is_not_read(open_database: OpenDatabase, pair: tuple[Server, Server]) -> None:
     """Replay that stands still sends reads to the primary, and back when it goes on."""
     primary, standby = pair
@@ -119,6 +138,24 @@ async def test_what_was_written_is_read(open_database: OpenDatabase, pair: tuple
             await db.status()
             assert await cell(db, count) == "4 false"
         await _until(lambda: _looked(db, count), "4 true")
+
+
+async def test_what_a_transaction_committed_is_read(open_database: OpenDatabase, pair: tuple[Server, Server]) -> None:
+    """What runs in an interactive transaction runs on the primary; its commit counts as a write."""
+    primary, standby = pair
+    count = "SELECT count(*) || ' ' || pg_is_in_recovery() FROM ours"
+    async with open_database(primary.url(), replica_urls=(standby.url(),)) as db:
+        await write(db, "CREATE TABLE ours (n int)")
+        await _until(lambda: _looked(db, count), "0 true")
+        with _paused(standby):
+            made = await db.transactions.begin("read committed", read_only=False, deferrable=False)
+            inside = db.transactions.inside(made.id)
+            await write(inside, "INSERT INTO ours VALUES (1)")
+            assert await cell(inside, count) == "1 false"
+            assert await cell(db, count) == "0 true"
+            await db.transactions.commit(made)
+            assert await cell(db, count) == "1 false"
+        await _until(lambda: _looked(db, count), "1 true")
 
 
 async def test_a_write_of_unknown_outcome(open_database: OpenDatabase, pair: tuple[Server, Server]) -> None:

@@ -109,6 +109,31 @@ def test_policy_explains(env_file: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert json.loads(capsys.readouterr().out)["sql_profile"] == "analyst"
 
 
+def test_policy_and_setup_sql_explain_a_connection(env_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The one of the start unless another is named, and the others in short; one that there is not is an error."""
+    rules = env_file.with_name("rules.yaml")
+    rules.write_text(
+        "version: 1\nconnections:\n  one: {service: s}\n"
+        "  two: {service: t, profile: developer, statements: {deny: [DELETE]}}\n"
+    )
+    env_file.write_text(env_file.read_text() + f"PGWARDEN_GOVERNANCE={rules}\nPGWARDEN_CONNECTION=one\n")
+    assert main(["policy", "--env-file", str(env_file)]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("sql_profile read_only")
+    assert "one (the current one, shown here): sql_profile read_only" in text
+    assert "two: sql_profile developer" in text
+    assert main(["policy", "--connection", "two", "--env-file", str(env_file)]) == 0
+    assert capsys.readouterr().out.startswith("sql_profile developer")
+    assert main(["policy", "--connection", "tow", "--env-file", str(env_file)]) == 2
+    assert "Did you mean two?" in capsys.readouterr().err
+    setup = ["setup-sql", "--profile", "developer", "--env-file", str(env_file), "--connection"]
+    assert main([*setup, "two"]) == 0
+    assert "GRANT SELECT, INSERT, UPDATE ON ALL TABLES" in capsys.readouterr().out
+    assert main([*setup, "one"]) == 0
+    assert "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES" in capsys.readouterr().out
+    assert main([*setup, "tow"]) == 2
+
+
 def test_setup_sql_is_narrowed_by_the_policy_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file named on the command line narrows the grants; a schema that it hides is refused."""
     rules = tmp_path / "rules.yaml"

@@ -92,10 +92,10 @@ def test_an_unknown_kind_is_denied_in_every_profile() -> None:
 
 
 def test_the_example_is_complete_and_valid() -> None:
-    """governance.example.yaml loads, and shows every key there is, also those of a role."""
+    """governance.example.yaml loads, and shows every key there is, also those of a role and of a connection."""
     import yaml
 
-    from pgwarden.policy.document import Column, Document, Role, Table
+    from pgwarden.policy.document import Column, Connection, Document, Role, Table
     from pgwarden.tools import CATEGORIES
 
     text = EXAMPLE.read_text()
@@ -105,6 +105,7 @@ def test_the_example_is_complete_and_valid() -> None:
     role = data["roles"]["support"]
     assert set(data) == set(Document.model_fields)
     assert set(role) == set(Role.model_fields)
+    assert set().union(*data["connections"].values()) == set(Connection.model_fields)
     sections = ("categories", "tools", "statements", "commands", "functions", "databases", "schemas", "limits")
     for section in sections:
         assert set(data[section]) == set(Document.model_fields[section].annotation.model_fields)  # type: ignore[union-attr]

@@ -128,7 +128,7 @@ def test_a_token_is_not_in_the_settings_text(monkeypatch: pytest.MonkeyPatch) ->
     assert "hunter2" not in repr(settings.load())
 
 
-@pytest.mark.parametrize("name", ["PGWARDEN_TOKEN", "PGWARDEN_GOVERNANCE", "PGWARDEN_ROLE"])
+@pytest.mark.parametrize("name", ["PGWARDEN_TOKEN", "PGWARDEN_GOVERNANCE", "PGWARDEN_ROLE", "PGWARDEN_CONNECTION"])
 def test_what_narrows_is_never_empty(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A reference to a variable that is not set, in a client's configuration, must not lift the bounds."""
     monkeypatch.setenv(name, "")

@@ -17,7 +17,7 @@ from pgwarden.errors import AuditError
 if TYPE_CHECKING:
     from pgwarden.audit.search import Filter, Record
 
-_OUTCOMES = ("started", "allowed", "asked", "denied", "failed", "cancelled")
+_OUTCOMES = ("started", "allowed", "asked", "denied", "failed", "cancelled", "automatic")
 _POLL_S = 0.3
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")

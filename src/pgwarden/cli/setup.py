@@ -25,6 +25,7 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--governance", type=Path, metavar="FILE", help="policy file that narrows it (default: PGWARDEN_GOVERNANCE)"
     )
+    command.add_argument("--connection", default="", metavar="NAME", help="connection of the file that it is for")
     add_env_file(command)
     command.set_defaults(run=_run)
 
@@ -36,7 +37,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from pgwarden.setup_sql import Request, render
 
     loaded = settings.load(arguments.env_file)
-    policy, limits = load_policy(loaded, arguments.governance)
+    policy, limits = load_policy(loaded, arguments.governance, arguments.connection)
     request = Request(
         profile=arguments.profile,
         role=arguments.role,

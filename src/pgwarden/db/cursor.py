@@ -39,7 +39,7 @@ def _text_adapters() -> AdaptersMap:
     return adapters
 
 
-class _Adaptation:
+class Adaptation:
     """What a Transformer needs to know: the adapters, and that text is UTF-8 (no connection says otherwise)."""
 
     connection = None
@@ -52,7 +52,7 @@ def dump(parameters: Sequence[object]) -> tuple[list[Any], list[int]]:
     Raises:
         ArgumentError: A value has no form that PostgreSQL knows, or contains the character NUL.
     """
-    transformer = Transformer(_Adaptation())
+    transformer = Transformer(Adaptation())
     try:
         values = transformer.dump_sequence(list(parameters), [PyFormat.TEXT] * len(parameters))
     except (psycopg.Error, UnicodeEncodeError) as exc:
@@ -94,7 +94,7 @@ class Collector:
         self._step = 1
         self._masking = masking if masking and masking.outputs else None
         self._masks: dict[int, Mask] = {}
-        self._transformer = Transformer(_Adaptation())
+        self._transformer = Transformer(Adaptation())
         self.names: list[str] = []
         self.types: list[int] = []
         self.rows: list[tuple[Cell, ...]] = []
@@ -113,7 +113,7 @@ class Collector:
         start = 0
         while start < count and self.truncated is None:
             stop = min(start + self._step, count)
-            rows = self._transformer.load_rows(start, stop, tuple)
+            rows = self._parted(self._transformer.load_rows(start, stop, tuple))
             self.rows += [self._masked(row) for row in rows] if self._masks else rows
             self._cut_bytes(stop - start)
             start = stop
@@ -126,7 +126,7 @@ class Collector:
         self.counted = result.command_tuples
 
     def _describe(self, result: PGresult) -> None:
-        fields = range(result.nfields)
+        fields = self._fields(result)
         self.names = [(result.fname(i) or b"").decode("utf-8", "replace") for i in fields]
         self.types = [result.ftype(i) for i in fields]
         if self._masking is not None:
@@ -136,6 +136,14 @@ class Collector:
             for i in self._masks:
                 # What is shown of a number is none.
                 self.types[i] = _TEXT_OID
+
+    def _fields(self, result: PGresult) -> range:
+        """Return the places of the columns that are the caller's."""
+        return range(result.nfields)
+
+    def _parted(self, rows: list[tuple[Cell, ...]]) -> list[tuple[Cell, ...]]:
+        """Return rows without what is not the caller's."""
+        return rows
 
     def _masked(self, row: tuple[Cell, ...]) -> tuple[Cell, ...]:
         from pgwarden.guard.masks import show

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -16,11 +17,15 @@ from pgwarden.db import planning, roles
 from pgwarden.db.blocks import Blocks, Parameters
 from pgwarden.db.catalog import CatalogCache
 from pgwarden.db.change import Change, Done, Fate, rows_only
+from pgwarden.db.connect import Address, Attempt
 from pgwarden.db.cursor import Collector, Keeper
+from pgwarden.db.export import Exporter, Order, Progress
 from pgwarden.db.hiding import veils
 from pgwarden.db.objects import Bound, ObjectCache
 from pgwarden.db.pool import Pool
 from pgwarden.db.read import Reader, Request
+from pgwarden.db.recent import Recent
+from pgwarden.db.recorder import Recorder
 from pgwarden.db.routing import Router, Target, TargetStatus
 from pgwarden.db.session import Session
 from pgwarden.db.statements import Statements
@@ -35,6 +40,11 @@ from pgwarden.results import Cell, Column, Rows, Written
 from pgwarden.settings import ConnectionSettings, LimitSettings
 
 if TYPE_CHECKING:
+    from pgwarden.db.capture import Capture
+    from pgwarden.db.outcome import Ended
+    from pgwarden.db.transaction import Transaction
+    from pgwarden.db.transactions import Transactions
+    from pgwarden.exports import Sink
     from pgwarden.guard.shields import Masking
 
 log = logging.getLogger(__name__)
@@ -63,7 +73,12 @@ class Database:
     own search_path stays in force: tables are found by it, and the guard's catalog is read by the same one, so that
     both mean the same objects; that the guard looks at every user function on it is why a writable schema there does
     no harm.
+
+    Attributes:
+        transaction: The interactive transaction that everything runs in; None: each statement in one of its own.
     """
+
+    transaction: Transaction | None = None
 
     def __init__(
         self,
@@ -76,6 +91,8 @@ class Database:
         scopes: Scopes = UNLIMITED,
         rules: ObjectRules | None = None,
         mask_key: bytes = b"",
+        database: str = "",
+        recorder: Recorder | None = None,
     ) -> None:
         """Describe the database. Nothing connects before the first read.
 
@@ -88,7 +105,12 @@ class Database:
             scopes: What the caller's token grants; whatever is asked here is measured by it.
             rules: The policy's rules about objects; what they hide is left out of every answer of our own SQL.
             mask_key: The secret of the mask "hash".
+            database: The database's name, in place of the one that the connection names.
+            recorder: Keeps rows as they were before changes; None: nothing does.
         """
+        self.recorder = recorder
+        self._name = database
+        self._pings_s = connection.watchdog_interval
         self.blocks = Blocks()
         self._limits = limits
         given = connection.database_url.get_secret_value() if connection.database_url else ""
@@ -106,8 +128,10 @@ class Database:
         self._running: set[asyncio.Task[Any]] = set()
         self._types = TypeNames()
         self._catalog = CatalogCache()
+        self._recent = Recent()
         self._rules = rules or ObjectRules()
         self._has_rules = bool(self._rules)
+        self._mask_key = mask_key
         self._objects = ObjectCache(self._rules, mask_key)
         self._database_checked = not self._rules.hides
         self._learned: Catalog | None = None
@@ -116,6 +140,10 @@ class Database:
         self._scopes = scopes
         self._role: roles.RoleReport | None = None
         self._closed = False
+        self.pool_max = connection.pool_max
+        self.on_transaction_end: Callable[[Ended], None] | None = None
+        """Told of every interactive transaction that has ended."""
+        self._transactions: Transactions | None = None
 
     async def read(
         self,
@@ -185,6 +213,7 @@ class Database:
         in_transaction: bool = True,
         masking: Masking | None = None,
         scope: str = "database:write",
+        capture: Capture | None = None,
     ) -> Written:
         """Run a change that the guard has let through, on the primary and never twice; committed when this returns.
 
@@ -203,6 +232,7 @@ class Database:
             in_transaction: False for what PostgreSQL refuses in a transaction: it takes effect as it runs.
             masking: What the guard's verdict says is to be bound and masked.
             scope: What the token has to grant.
+            capture: What to keep of its rows, so that it can be undone; nothing in a dry run.
 
         Raises:
             ScopeError: The token does not grant it.
@@ -219,7 +249,9 @@ class Database:
         """
         await self._check(scope)
         return await self._change(
-            Change(statement, params, limit, max_bytes, timeout_s, max_affected, dry_run, in_transaction, masking)
+            Change(
+                statement, params, limit, max_bytes, timeout_s, max_affected, dry_run, in_transaction, masking, capture
+            )
         )
 
     async def transact(
@@ -264,6 +296,44 @@ class Database:
             async with self._turns:
                 done = await self._shielded(self._router.transact(run, manner, fate))
             return [await self._written(each, dry_run=dry_run) for each in done]
+
+    async def export(
+        self,
+        statement: str,
+        params: Sequence[object] = (),
+        *,
+        sink: Sink,
+        timeout_s: float,
+        max_rows: int | None = None,
+        masking: Masking | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[tuple[Column, ...], int]:
+        """Run a query that the guard has let through, as `read` does, and pass all of its rows on while they come.
+
+        Args:
+            statement: One query, which can stand in FROM.
+            params: Values of `$1`, `$2`, ...
+            sink: Takes the rows, in threads; what it raises ends the statement.
+            timeout_s: Seconds that the statement may take on the server, which waits for the sink.
+            max_rows: Rows at most; more are an error. None: any number.
+            masking: What the guard's verdict says is to be bound and masked.
+            progress: Awaited now and then with the number of rows passed on so far.
+
+        Returns:
+            The columns, and the number of rows.
+
+        Raises:
+            ExportError: There are more than `max_rows`, or the sink raises it.
+            DatabaseError, PolicyError: as `read`; once the sink has begun nothing is repeated.
+        """
+        await self._check()
+        order = Order(statement, params, sink, timeout_s, max_rows, masking, progress)
+        self._watchdog.wake()
+        async with self._turns:
+            done = await self._shielded(self._router.export(order))
+        types = await self._types.of([field.oid for field in done.fields], self._lookup_types)
+        columns = (Column(field.name, type_) for field, type_ in zip(done.fields, types, strict=True))
+        return tuple(columns), done.count
 
     async def estimate(
         self,
@@ -310,6 +380,7 @@ class Database:
         limit: int | None = None,
         max_bytes: int | None = None,
         timeout_s: float | None = None,
+        primary: bool = False,
     ) -> Rows:
         """Run a named block of our own SQL.
 
@@ -319,6 +390,7 @@ class Database:
             limit: Rows at most; None: all.
             max_bytes: Bytes of values at most; None: no cap.
             timeout_s: Seconds; None: the policy's.
+            primary: Never ask a replica.
 
         Raises:
             DatabaseError, PolicyError: as `read`.
@@ -337,7 +409,7 @@ class Database:
             max_bytes=max_bytes,
             hiding=bound.hiding if bound else None,
         )
-        return await self._rows(request)
+        return await self._rows(request, primary=primary)
 
     async def json(self, block: str, params: Parameters | None = None) -> Any:
         """Run a named block that returns one JSON value, and return it parsed; None where there is no row.
@@ -347,6 +419,15 @@ class Database:
         """
         rows = (await self.query(block, params)).rows
         return json.loads(rows[0][0]) if rows and rows[0][0] is not None else None
+
+    async def recent(self, block: str, params: Mapping[str, object]) -> Any:
+        """Return what `json` does, or did up to two seconds ago; not what was before a definition made from here.
+
+        Raises:
+            DatabaseError, PolicyError, NotSupportedError, InternalError: as `query`.
+        """
+        await self._check()
+        return await self._recent.get((block, repr(params)), partial(self.json, block, params))
 
     async def catalog(self) -> Catalog:
         """Return what the guard must know of the database; the same object while nothing changed.
@@ -386,6 +467,15 @@ class Database:
             self._database_checked = True
         return await self._objects.get(self._fetch)
 
+    @property
+    def transactions(self) -> Transactions:
+        """The interactive transactions."""
+        if self._transactions is None:
+            from pgwarden.db.transactions import Transactions
+
+            self._transactions = Transactions(self, self._router, self._limits)
+        return self._transactions
+
     async def role(self) -> roles.RoleReport:
         """Return what the connected role could do beyond its profile; asked once.
 
@@ -415,6 +505,37 @@ class Database:
         self._watchdog.wake()
         return await self._shielded(self._router.status())
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is an open connection to any of the servers."""
+        return any(target.pool.idle or target.pool.busy for target in self._router.targets)
+
+    def pools(self) -> list[tuple[str, int, int, int]]:
+        """Return for every server its name, and its connections: in use, idle, and how many it may have."""
+        return [(target.name, target.pool.busy, target.pool.idle, target.pool.most) for target in self._router.targets]
+
+    @property
+    def watch_s(self) -> float:
+        """Seconds between two pings of idle connections; 0 where there are none."""
+        return self._pings_s
+
+    def address(self, name: str = "primary") -> Address | None:
+        """Return where a server is, without secrets; None where it is no server of this database."""
+        target = next((each for each in self._router.targets if each.name == name), None)
+        return None if target is None else target.pool.connector.address()
+
+    async def attempt(self, name: str = "primary") -> Attempt:
+        """Connect once to a server, beside the pool, and say how that went; for whom the cause matters.
+
+        Raises:
+            ScopeError: The token lacks the scope database:read.
+            UnavailableError: No connection could be made; the code is the cause.
+        """
+        self._scopes.require(READ_SCOPE)
+        target = next(each for each in self._router.targets if each.name == name)
+        async with self._turns:
+            return await self._shielded(target.pool.connector.attempt())
+
     async def close(self) -> None:
         """End running statements on the server and close every connection; takes 2 seconds at most."""
         self._closed = True
@@ -424,12 +545,43 @@ class Database:
                 task.cancel()
             if self._running:
                 await asyncio.wait(self._running, timeout=_CANCEL_S)
+            if self._transactions is not None:
+                await self._transactions.close()
             await self._router.close()
 
     def _target(self, name: str, conninfo: str, connection: ConnectionSettings) -> Target:
-        pool = Pool(conninfo, connection)
+        pool = Pool(conninfo, connection, self._name)
         parts = (pool, self._limits, self.blocks)
-        return Target(name, pool, Reader(*parts), Writer(*parts))
+        return Target(name, pool, Reader(*parts), Writer(*parts, self.recorder), Exporter(pool, self._limits))
+
+    async def check(self, scope: str) -> None:
+        """Do nothing where the token grants a scope, and the role is not too powerful.
+
+        Raises:
+            ScopeError: The token does not grant it.
+            PolicyError: as `read`.
+        """
+        await self._check(scope)
+
+    def forget(self) -> None:
+        """Ask anew for definitions when they are next needed."""
+        self._catalog.forget()
+        self._objects.forget()
+        self._recent.forget()
+
+    async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run work that a cancellation must reach exactly once, and that the end of the database cancels."""
+        return await self._shielded(work)
+
+    async def settle(self, work: Callable[[Fate], Coroutine[Any, Any, T]], *, rows_only: bool) -> T:
+        """Run the end of a transaction, shielded as `write` is; a cancellation says what became of it.
+
+        Args:
+            work: Ends it, and keeps its Fate true.
+            rows_only: Whether no definitions were changed.
+        """
+        with self._fate(rows_only) as fate:
+            return await self._shielded(work(fate))
 
     async def _check(self, scope: str = READ_SCOPE) -> None:
         self._scopes.require(scope)
@@ -454,8 +606,7 @@ class Database:
             raise
         finally:
             if fate.state != "unchanged" and not rows_only:
-                self._catalog.forget()
-                self._objects.forget()
+                self.forget()
 
     async def _written(self, done: Done, *, dry_run: bool) -> Written:
         return Written(
@@ -465,6 +616,8 @@ class Database:
             rolled_back=dry_run,
             notices=done.notices,
             touched=done.touched,
+            change=done.id,
+            kept_not=done.taken.problem if done.taken else "",
         )
 
     async def _returned(self, found: Keeper) -> Rows | None:

@@ -207,7 +207,10 @@ REFUSED = Cause("connection_refused", "No PostgreSQL answers there. Is it runnin
 STARTING = Cause("server_starting", "The server is starting or shutting down; repeat the call shortly.", True)
 TIMED_OUT = Cause("connection_timed_out", "The server does not answer. Check host, port, firewall and network.", True)
 REJECTED = Cause("connection_rejected", "The server is up and refuses this connection for the reason it gives.")
-INVALID = Cause("connection_settings_invalid", "Check PGWARDEN_DATABASE_URL: a libpq URL or key=value string.")
+INVALID = Cause(
+    "connection_settings_invalid",
+    "Check PGWARDEN_DATABASE_URL, or the connection in the policy file: a libpq URL or key=value string.",
+)
 
 _CAUSES: tuple[tuple[re.Pattern[str], Cause], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), cause)

@@ -21,7 +21,7 @@ import os
 import resource
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,8 +34,8 @@ from psycopg.waiting import Wait, wait_async
 from pgwarden.db.cursor import CHUNK_ROWS, Collector
 from pgwarden.db.errors import ServerMessage, server_message
 
-_BEGIN = b"BEGIN READ ONLY"
-_SAVEPOINT = b"SAVEPOINT pgwarden"
+BEGIN = b"BEGIN READ ONLY"
+SAVEPOINT = b"SAVEPOINT pgwarden"
 _ROLLBACK = b"ROLLBACK"
 _RESET = b"DISCARD ALL"
 _BATCH_OWES = 4
@@ -53,16 +53,16 @@ MAX_GROWTH = 256 << 20
 """Bytes that this process may grow by until a chunk of rows is complete: libpq keeps all of it, more than once."""
 _LONG_WAITS = 16
 """Arrivals of data for one chunk from which on its size is looked at; ordinary ones need a few."""
-_TOO_LARGE = ServerMessage(
+TOO_LARGE = ServerMessage(
     "54000", "The rows are too large to be taken in.", hint="Select parts of the values, for example left(x, 1000)."
 )
 
-_ROWS = frozenset({ExecStatus.TUPLES_OK, ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE})
+ROWS = frozenset({ExecStatus.TUPLES_OK, ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE})
 _FAILED = frozenset({ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE})
 
 _COPIES = frozenset({ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH})
 
-_Wait = Generator[Any, Any, Any]
+Running = Generator[Any, Any, Any]
 
 
 class BrokenError(Exception):
@@ -108,6 +108,7 @@ class Link:
         self.aborted = False
         """Whether its statement was to be ended without being read to its end; only `gone` and `close` may follow."""
         self.pipelined = pipelined
+        self._paused = False
         self.born = self.used = time.monotonic()
         self.generation = 0
         if pipelined:
@@ -145,6 +146,11 @@ class Link:
         """Whether a transaction stands on it, in whatever state; False where the connection is lost."""
         return self._pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
+    @property
+    def in_failed_transaction(self) -> bool:
+        """Whether the transaction on it takes nothing but its end, or the way back to a savepoint."""
+        return bool(self._pgconn.transaction_status == TransactionStatus.INERROR)
+
     async def exchange(self, before: Sequence[Step], statement: Step, collector: Collector) -> ServerMessage | None:
         """Run a statement in a READ ONLY transaction that is rolled back.
 
@@ -160,7 +166,7 @@ class Link:
             BrokenError: The connection broke; the link must be closed.
         """
         settings, *first = before
-        steps = (Step(_BEGIN), settings, Step(_SAVEPOINT), *first, statement)
+        steps = (Step(BEGIN), settings, Step(SAVEPOINT), *first, statement)
         run = self._batch(steps, collector) if self.pipelined else self._one_by_one(steps, collector)
         try:
             error: ServerMessage | None = await self._wait(run)
@@ -207,6 +213,19 @@ class Link:
             await self._wait(self._restore(rollback))
         except psycopg.Error:
             self.close()
+
+    def pause(self) -> None:
+        """Leave pipelining, which COPY cannot have, until `resume`; nothing may be owed."""
+        if self.pipelined:
+            self._pgconn.exit_pipeline_mode()
+            self.pipelined, self._paused = False, True
+
+    async def resume(self) -> None:
+        """Roll back a transaction that was begun since `pause`, and pipeline again. As `reset`, never raises."""
+        if self._paused and not self.broken:
+            self._pgconn.enter_pipeline_mode()
+            self.pipelined, self._paused = True, False
+        await self.reset(rollback=True)
 
     @contextmanager
     def listening(self, handler: Callable[[psycopg.errors.Diagnostic], None]) -> Iterator[None]:
@@ -263,6 +282,11 @@ class Link:
             return False
         return not self.broken
 
+    async def cancel(self) -> None:
+        """Ask the server to end the running statement, whose answers are still waited for; as `abort`, never raises."""
+        with suppress(psycopg.Error):
+            await self._connection.cancel_safe(timeout=_CANCEL_S)
+
     async def abort(self) -> None:
         """Ask the server to end the running statement. Safe at any moment; never raises psycopg's errors."""
         self.aborted = True
@@ -294,13 +318,13 @@ class Link:
         """Close the connection at once."""
         self._pgconn.finish()
 
-    async def _wait(self, run: _Wait) -> Any:
+    async def _wait(self, run: Running) -> Any:
         return await wait_async(run, self._pgconn.socket, interval=_WAKE_S)
 
     def _send(self, step: Step) -> None:
         self._pgconn.send_query_params(step.text, step.values, param_types=step.types)
 
-    def _batch(self, steps: Sequence[Step], collector: Collector) -> _Wait:
+    def _batch(self, steps: Sequence[Step], collector: Collector) -> Running:
         for step in steps:
             self._send(step)
         self._pgconn.pipeline_sync()
@@ -311,14 +335,14 @@ class Link:
         yield from generators.send(self._pgconn)
         error = None
         for _ in steps[:-1]:
-            error = error or _early((yield from generators.fetch_many(self._pgconn)))
+            error = error or early_error((yield from generators.fetch_many(self._pgconn)))
         error = error or (yield from self._rows(collector))
         if not self._stopped and not self.broken:
             # The statement, if it was skipped, and the sync behind it.
             yield from self._answers(2 if error is not None and error.early else 1)
         return error
 
-    def _run(self, steps: Sequence[Step], rows: int, collector: Collector | None) -> _Wait:
+    def _run(self, steps: Sequence[Step], rows: int, collector: Collector | None) -> Running:
         if self.pipelined:
             for step in steps:
                 self._send(step)
@@ -335,7 +359,7 @@ class Link:
                 error = yield from self._rows(collector)
             else:
                 found = yield from generators.fetch_many(self._pgconn)
-                error = _error(found)
+                error = first_error(found)
             if error is not None:
                 break
             results.append(found)
@@ -344,7 +368,7 @@ class Link:
             yield from self._answers(len(steps) - len(results) + (error is None))
         return Answers(tuple(results), error)
 
-    def _restore(self, rollback: bool) -> _Wait:
+    def _restore(self, rollback: bool) -> Running:
         if self.pipelined:
             befores = (_ROLLBACK, _RESET) if rollback else (_RESET,)
             for before in befores:
@@ -359,13 +383,13 @@ class Link:
             yield from generators.send(self._pgconn)
             self._owed = 1
 
-    def _one_by_one(self, steps: Sequence[Step], collector: Collector) -> _Wait:
+    def _one_by_one(self, steps: Sequence[Step], collector: Collector) -> Running:
         error = None
         for step in steps[:-1]:
             if error is None:
                 self._send(step)
                 yield from generators.send(self._pgconn)
-                error = _early((yield from generators.fetch_many(self._pgconn)))
+                error = early_error((yield from generators.fetch_many(self._pgconn)))
         if error is None:
             self._send(steps[-1])
             yield from generators.send(self._pgconn)
@@ -374,18 +398,15 @@ class Link:
             yield from self._finish()
         return error
 
-    def _rows(self, collector: Collector) -> _Wait:
+    def _rows(self, collector: Collector) -> Running:
         """Hand the rows of the current statement over; leaves the rest where no more are wanted."""
-        if psycopg.pq.version() >= _CHUNKS_SINCE:
-            self._pgconn.set_chunked_rows_mode(CHUNK_ROWS)
-        else:
-            self._pgconn.set_single_row_mode()
+        self._in_chunks()
         error = None
         while (result := (yield from self._fetch())) is not None:
-            if result is _TOO_LARGE:
+            if result is TOO_LARGE:
                 self.close()
-                return _TOO_LARGE
-            if result.status in _ROWS:
+                return TOO_LARGE
+            if result.status in ROWS:
                 if not collector.take(result):
                     self._stopped = result.status != ExecStatus.TUPLES_OK
                     if self._stopped:
@@ -397,47 +418,60 @@ class Link:
             else:
                 if result.status == ExecStatus.COMMAND_OK:
                     collector.done(result)
-                error = error or _error([result])
+                error = error or first_error([result])
         return error
 
-    def _fetch(self) -> _Wait:
-        """Take the next result as psycopg's `fetch` does, or _TOO_LARGE where it takes too much memory before it ends.
+    def _in_chunks(self) -> None:
+        if psycopg.pq.version() >= _CHUNKS_SINCE:
+            self._pgconn.set_chunked_rows_mode(CHUNK_ROWS)
+        else:
+            self._pgconn.set_single_row_mode()
+
+    def _fetch(self) -> Running:
+        """Take the next result as psycopg's `fetch` does, or TOO_LARGE where it takes too much memory before it ends.
 
         What is seen is whole rows: one, of 1 GB at most, is always taken in.
         """
-        before = waits = 0
+        growth: Growth | None = None
         while self._pgconn.is_busy():
             while not (yield Wait.R):
                 pass
             self._pgconn.consume_input()
-            waits += 1
-            if waits < _LONG_WAITS:
-                continue
-            if before and _resident() - before > MAX_GROWTH:
-                return _TOO_LARGE
-            before = before or _resident()
+            growth = growth or Growth()
+            if growth.too_large():
+                return TOO_LARGE
         return self._pgconn.get_result()
 
-    def _rest(self) -> _Wait:
+    def _rest(self) -> Running:
         """Read away what a cancelled statement has still sent, then end its transaction."""
         while (result := (yield from self._fetch())) is not None:
-            if result is _TOO_LARGE:
-                raise psycopg.OperationalError(_TOO_LARGE.message)
+            if result is TOO_LARGE:
+                raise psycopg.OperationalError(TOO_LARGE.message)
         if self.pipelined:
             yield from self._answers(1)
         else:
             yield from self._finish()
 
-    def _drain(self) -> _Wait:
+    def _drain(self) -> Running:
         """Read away everything up to the end of the statement, wherever its answer is."""
         ends = 0
         while ends < _STEPS:
             result = yield from self._fetch()
-            if result is _TOO_LARGE or (result is not None and result.status == ExecStatus.PIPELINE_SYNC):
+            if result is TOO_LARGE or (result is not None and result.status == ExecStatus.PIPELINE_SYNC):
                 return
+            if result is not None and result.status in _COPIES:
+                # libpq would hand out this result for ever; behind its data is the end of the statement.
+                yield from self._copied_away()
             ends += result is None if self.pipelined else _STEPS * (result is None)
 
-    def _finish(self) -> _Wait:
+    def _copied_away(self) -> Running:
+        while (length := self._pgconn.get_copy_data(1)[0]) >= 0:
+            if length == 0:
+                while not (yield Wait.R):
+                    pass
+                self._pgconn.consume_input()
+
+    def _finish(self) -> Running:
         """Without pipelining: roll back, and send the reset without waiting for its answer."""
         self._send(Step(_ROLLBACK))
         yield from generators.send(self._pgconn)
@@ -446,10 +480,10 @@ class Link:
         yield from generators.send(self._pgconn)
         self._owed = 1
 
-    def _answers(self, count: int) -> _Wait:
+    def _answers(self, count: int) -> Running:
         """Take that many answers, of which none may be an error."""
         for _ in range(count):
-            error = _error((yield from generators.fetch_many(self._pgconn)))
+            error = first_error((yield from generators.fetch_many(self._pgconn)))
             if error is not None:
                 raise psycopg.OperationalError(error.message)
 
@@ -464,9 +498,27 @@ class Link:
             elif result.status in _FAILED:
                 raise psycopg.OperationalError(server_message(result).message)
 
-    def _collect_owed(self) -> _Wait:
+    def _collect_owed(self) -> Running:
         yield from self._answers(self._owed)
         self._owed = 0
+
+
+class Growth:
+    """What this process has grown by while one piece of an answer is waited for."""
+
+    def __init__(self) -> None:
+        """Begin."""
+        self.waits = self._before = 0
+
+    def too_large(self) -> bool:
+        """Tell whether it has grown too much; called when data has arrived, and the piece is not complete."""
+        self.waits += 1
+        if self.waits < _LONG_WAITS:
+            return False
+        if self._before and _resident() - self._before > MAX_GROWTH:
+            return True
+        self._before = self._before or _resident()
+        return False
 
 
 def _resident() -> int:
@@ -478,10 +530,10 @@ def _resident() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _error(results: Sequence[PGresult]) -> ServerMessage | None:
+def first_error(results: Sequence[PGresult]) -> ServerMessage | None:
     return next((server_message(result) for result in results if result.status in _FAILED), None)
 
 
-def _early(results: Sequence[PGresult]) -> ServerMessage | None:
-    error = _error(results)
+def early_error(results: Sequence[PGresult]) -> ServerMessage | None:
+    error = first_error(results)
     return None if error is None else replace(error, early=True)

@@ -28,9 +28,9 @@ _BUSY = errors.Cause("pool_exhausted", "All connections are in use; repeat the c
 class Pool:
     """Up to `pool_max` links to one server."""
 
-    def __init__(self, conninfo: str, settings: ConnectionSettings) -> None:
+    def __init__(self, conninfo: str, settings: ConnectionSettings, database: str = "") -> None:
         """Make an empty pool. Nothing connects before the first `acquire`."""
-        self.connector = Connector(conninfo, settings)
+        self.connector = Connector(conninfo, settings, database)
         self._settings = settings
         self._idle: list[Link] = []
         self._slots = asyncio.Semaphore(settings.pool_max)
@@ -46,6 +46,16 @@ class Pool:
     def idle(self) -> int:
         """How many links wait to be used."""
         return len(self._idle)
+
+    @property
+    def most(self) -> int:
+        """How many links there may be."""
+        return self._settings.pool_max
+
+    @property
+    def busy(self) -> int:
+        """How many links are in use, or being made."""
+        return self._settings.pool_max - self._slots._value
 
     async def acquire(self) -> Link:
         """Return a link that nobody else uses, for `release`.

@@ -18,6 +18,7 @@ from typing import Literal, TypeVar
 from pgwarden.db.change import Change, Done, Fate
 from pgwarden.db.cursor import Collector
 from pgwarden.db.errors import RECOVERY_CONFLICT
+from pgwarden.db.export import Exporter, Order, Shipped
 from pgwarden.db.pool import Pool
 from pgwarden.db.read import Reader, Request
 from pgwarden.db.session import Session
@@ -86,12 +87,13 @@ class TargetStatus:
 class Target:
     """One server: its pool, its reader, and what is known of its health."""
 
-    def __init__(self, name: str, pool: Pool, reader: Reader, writer: Writer) -> None:
+    def __init__(self, name: str, pool: Pool, reader: Reader, writer: Writer, exporter: Exporter) -> None:
         """Name a server."""
         self.name = name
         self.pool = pool
         self.reader = reader
         self.writer = writer
+        self.exporter = exporter
         self.health: Health | None = None
         self.last_error: str | None = None
         self.version = ""
@@ -161,17 +163,36 @@ class Router:
         Raises:
             DatabaseError: see `Reader.run`.
         """
+        return await self._routed(lambda target: target.reader.run(request), primary=primary)
+
+    async def export(self, order: Order) -> Shipped:
+        """Pass a result on from where reads go; what a replica cannot begin goes to the primary.
+
+        Raises:
+            DatabaseError: see `Exporter.run`.
+        """
+        return await self._routed(lambda target: target.exporter.run(order), again=lambda: not order.begun)
+
+    async def _routed(
+        self,
+        run: Callable[[Target], Awaitable[T]],
+        *,
+        primary: bool = False,
+        again: Callable[[], bool] = lambda: True,
+    ) -> T:
         target = self.primary if primary else self.pick()
         if target is self.primary:
-            return await target.reader.run(request)
+            return await run(target)
         try:
-            return await target.reader.run(request)
+            return await run(target)
         except WardenError as exc:
             if not _is_replicas_fault(exc):
                 raise
             if exc.details.get("sqlstate") is None:
                 target.down(exc)
-        return await self.primary.reader.run(request)
+            if not again():
+                raise
+        return await run(self.primary)
 
     async def write(self, change: Change, fate: Fate) -> Done:
         """Make a change on the primary; replicas are read again when they have replayed it.

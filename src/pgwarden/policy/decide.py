@@ -54,6 +54,13 @@ def decide_tool(policy: Policy, tool: str, category: str) -> Decision:
     return Decision(category in policy.profile_categories, f"tool_profile {policy.tool_profile}")
 
 
+def decide_elevated(policy: Policy, tool: str) -> Decision:
+    """Decide whether a tool that is granted may be called with an argument that gives more away: by its name alone."""
+    if tool in policy.tools_allowed:
+        return Decision(True, policy.rule("tools.allow", tool))
+    return Decision(policy.tool_profile == "admin", f"tool_profile {policy.tool_profile}")
+
+
 def decide_type(policy: Policy, kind: str) -> Decision:
     """Decide whether a statement type is granted at all."""
     if kind in policy.statements_denied:

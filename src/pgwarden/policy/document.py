@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from pgwarden.policy.masks import MaskKind, Permit
 from pgwarden.policy.objects import Operation
@@ -14,6 +24,15 @@ from pgwarden.settings import LimitSettings, Profile, ToolProfile
 
 Unsafe = Literal["COPY", "DO", "LOAD", "ALTER SYSTEM", "SUPERUSER"]
 Deletes = Literal["hard", "archive"]
+Consent = Literal["auto", "human", "argument"]
+
+DEFAULT = "default"
+"""The connection that PGWARDEN_DATABASE_URL, libpq's variables, or an embedded PostgreSQL make."""
+AD_HOC = "ad-hoc"
+"""What a connection to a URL of the caller's is called; no connection of the file has this name."""
+_CONNECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SERVICE = re.compile(r"[\w.-]+")
 
 
 def _pattern(parts: int) -> AfterValidator:
@@ -144,6 +163,65 @@ class Role(Rules):
         return masks
 
 
+class Connection(Rules):
+    """Where a database is, and the rules that are added to the file's own while it is the current one."""
+
+    database_url_env: str | None = Field(None, description="name of the variable that has the URL, password and all")
+    database_url: SecretStr | None = Field(None, description="libpq URL or key=value string; best without a password")
+    service: str | None = Field(None, description="name in libpq's service file")
+    replica_urls_env: str | None = Field(None, description="name of the variable that has the replicas' URLs")
+    replica_urls: tuple[SecretStr, ...] = Field((), description="URLs of replicas")
+    role: str | None = Field(None, description="role in force here, in place of the file's")
+    consent: Consent | None = Field(None, description="`auto`, `human` or `argument`; PGWARDEN_CONSENT wins")
+    functions: Functions = Field(Functions(), description="functions that statements may call here as well")
+    unsafe: tuple[Unsafe, ...] = Field((), description="what is otherwise never allowed, and is here")
+
+    @field_validator("masks")
+    @classmethod
+    def _only_masks_more(cls, masks: tuple[Column, ...]) -> tuple[Column, ...]:
+        if any(each.mask == "clear" for each in masks):
+            raise ValueError("a connection cannot clear a mask: give the masks to the connections that need them")
+        return masks
+
+    @field_validator("database_url_env", "replica_urls_env")
+    @classmethod
+    def _of_others(cls, name: str | None) -> str | None:
+        if name is not None and not _VARIABLE.fullmatch(name):
+            raise ValueError("this is no name of a variable")
+        if name is not None and name.upper().startswith("PGWARDEN_"):
+            raise ValueError("variables that begin with PGWARDEN_ are settings: give it another name")
+        return name
+
+    @field_validator("service")
+    @classmethod
+    def _plain(cls, name: str | None) -> str | None:
+        if name is not None and not _SERVICE.fullmatch(name):
+            raise ValueError("this is no name of a service")
+        return name
+
+    @field_validator("database_url")
+    @classmethod
+    def _not_empty(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().strip():
+            raise ValueError("it is empty")
+        return url
+
+    @model_validator(mode="after")
+    def _is_at_one_place(self) -> Connection:
+        if sum(each is not None for each in (self.database_url_env, self.database_url, self.service)) > 1:
+            raise ValueError("give one of database_url_env, database_url and service")
+        if self.replica_urls and self.replica_urls_env:
+            raise ValueError("give one of replica_urls_env and replica_urls")
+        if (self.replica_urls or self.replica_urls_env) and not self.placed:
+            raise ValueError("replicas need their primary beside them: database_url_env, database_url or service")
+        return self
+
+    @property
+    def placed(self) -> bool:
+        """Whether it says where the database is."""
+        return bool(self.database_url_env or self.database_url or self.service)
+
+
 class Document(Rules):
     """The whole file."""
 
@@ -153,6 +231,9 @@ class Document(Rules):
     functions: Functions = Field(Functions(), description="functions that statements may call")
     unsafe: tuple[Unsafe, ...] = Field((), description="what is otherwise never allowed; needs sql_profile admin")
     roles: dict[str, Role] = Field({}, description="named sets of rules, added to the file's own when in force")
+    connection: str | None = Field(None, description="connection that is the current one at the start")
+    connections: dict[str, Connection] = Field({}, description="databases by name, with the rules for each")
+    connections_ad_hoc: bool = Field(False, description="`true`: the tool connect takes a URL of the caller's, too")
 
     @field_validator("roles")
     @classmethod
@@ -161,6 +242,16 @@ class Document(Rules):
             if not name.strip() or len(name) > 64 or not name.isprintable():
                 raise ValueError(f"{name[:64]!r} is no name of a role")
         return roles
+
+    @field_validator("connections")
+    @classmethod
+    def _placed(cls, connections: dict[str, Connection]) -> dict[str, Connection]:
+        for name, each in connections.items():
+            if not _CONNECTION.fullmatch(name) or name == AD_HOC:
+                raise ValueError(f"{name[:64]!r} is no name of a connection: letters, digits, - and _")
+            if name != DEFAULT and not each.placed:
+                raise ValueError(f"{name}: where is it? Give database_url_env, database_url or service")
+        return connections
 
 
 BUILT_IN: dict[str, dict[str, Any]] = {

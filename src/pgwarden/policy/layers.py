@@ -1,4 +1,4 @@
-"""Puts the rules about objects of several layers together: the file's own, and those of the role in force."""
+"""Puts the rules about objects of several layers together: the file's own, the connection's, and the role's."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Rules, and the role that they are of; empty for the file's own."""
+    """Rules, and where in the file they stand: "roles.support", "connections.staging"; empty for the file's own."""
 
-    role: str
+    place: str
     rules: Rules
 
     def at(self, key: str, number: int) -> str:
         """Return how an item of a list is called in explanations; counted from 1."""
-        return f"{f'roles.{self.role}.' if self.role else ''}{key}[{number + 1}]"
+        return f"{self.place}{'.' if self.place else ''}{key}[{number + 1}]"
 
 
 def object_rules(layers: Sequence[Layer]) -> ObjectRules:
@@ -53,15 +53,15 @@ def _added(before: ObjectRules | None, layers: Sequence[Layer], number: int) -> 
 
 
 def origins(layers: Sequence[Layer]) -> dict[tuple[str, str], str]:
-    """Return which role brought a name into a list that the file's own rules have not got it in."""
+    """Return which layer brought a name into a list that the file's own rules have not got it in."""
     found: dict[tuple[str, str], str] = {}
     for layer in layers:
         for section in ("categories", "tools", "statements", "commands"):
             for key in ("allow", "deny"):
                 for name in getattr(getattr(layer.rules, section), key, ()):
-                    found.setdefault((f"{section}.{key}", normal(name) if section == "commands" else name), layer.role)
+                    found.setdefault((f"{section}.{key}", normal(name) if section == "commands" else name), layer.place)
         if layer.rules.deletes:
-            found.setdefault(("deletes", layer.rules.deletes), layer.role)
+            found.setdefault(("deletes", layer.rules.deletes), layer.place)
     return found
 
 

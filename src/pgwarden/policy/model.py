@@ -30,7 +30,9 @@ class Policy:
         unsafe: What is otherwise never allowed and is with the SQL profile admin.
         objects: Rules about databases, schemas, tables and columns.
         role: The role in force; empty for none.
-        origins: The role that brought a name into one of the lists, by list ("tools.deny") and name; for explanations.
+        ad_hoc: Whether the caller may connect to a URL of their own.
+        origins: The role or connection ("roles.support") that brought a name into one of the lists, by list
+            ("tools.deny") and name; for explanations.
     """
 
     sql_profile: str = "read_only"
@@ -48,6 +50,7 @@ class Policy:
     unsafe: frozenset[str] = frozenset()
     objects: ObjectRules = field(default_factory=ObjectRules)
     role: str = ""
+    ad_hoc: bool = False
     origins: Mapping[tuple[str, str], str] = field(default_factory=dict, compare=False)
 
     @property
@@ -68,5 +71,5 @@ class Policy:
 
     def rule(self, listed: str, name: str) -> str:
         """Return the name of the rule that has a name in a list: "tools.deny", or "roles.support.tools.deny"."""
-        role = self.origins.get((listed, name))
-        return f"roles.{role}.{listed}" if role else listed
+        place = self.origins.get((listed, name))
+        return f"{place}.{listed}" if place else listed

@@ -26,19 +26,26 @@ class Names:
         self._categories = set(tools.values())
 
     def document(self, document: Document) -> None:
-        """Check every name of the file, also in roles that are not in force.
+        """Check every name of the file, also in roles and connections that are not in force.
 
         Raises:
             ConfigError: One does not exist; with its line and the nearest one that does.
         """
-        for prefix, rules in [("", document), *((f"roles.{name}.", role) for name, role in document.roles.items())]:
+        roles = ((f"roles.{name}.", role) for name, role in document.roles.items())
+        connections = ((f"connections.{name}.", each) for name, each in document.connections.items())
+        for prefix, rules in [("", document), *roles, *connections]:
             for key in ("allow", "deny"):
                 self._all(f"{prefix}categories.{key}", getattr(rules.categories, key), self._categories)
                 self._all(f"{prefix}tools.{key}", getattr(rules.tools, key), self._tools)
             words = [commands.normal(each) for each in rules.commands.deny]
             self._all(f"{prefix}commands.deny", words, commands.COMMANDS)
+        self.signatures(document.functions.allow)
         if document.role is not None:
             self.role(document.role, document)
+        for name, each in document.connections.items():
+            self.signatures(each.functions.allow, f"connections.{name}.")
+            if each.role is not None:
+                self.role(each.role, document, f"connections.{name}.role")
 
     def role(self, name: str, document: Document, key: str = "role") -> str:
         """Return the name of a role; `key` is where it was given.
@@ -59,20 +66,29 @@ class Names:
         self._all(key, names, self._categories | {"all"})
         return tuple(sorted(self._categories)) if "all" in names else names
 
-    def signature(self, text: str, number: int) -> str:
-        """Return a function's signature with single blanks.
+    def connection(self, name: str, known: Iterable[str], key: str = "connection") -> str:
+        """Return the name of a connection; `key` is where it was given.
 
         Raises:
-            ConfigError: It is none.
+            ConfigError: There is no such connection.
         """
-        signature = " ".join(text.split())
-        if not _SIGNATURE.fullmatch(signature):
-            start = where(self._lines, f"functions.allow.{number}")
-            raise ConfigError(
-                f"{start}functions.allow: {signature[:128]!r} is no signature.",
-                hint="Write name(type, type), with the schema where it has one, and without quotes.",
-            )
-        return signature
+        return self._one(key, name, known)
+
+    def signatures(self, texts: Iterable[str], prefix: str = "") -> frozenset[str]:
+        """Return the signatures of functions with single blanks; `prefix` is where in the file they stand.
+
+        Raises:
+            ConfigError: One is none.
+        """
+        found = [" ".join(text.split()) for text in texts]
+        for number, signature in enumerate(found):
+            if not _SIGNATURE.fullmatch(signature):
+                start = where(self._lines, f"{prefix}functions.allow.{number}")
+                raise ConfigError(
+                    f"{start}{prefix}functions.allow: {signature[:128]!r} is no signature.",
+                    hint="Write name(type, type), with the schema where it has one, and without quotes.",
+                )
+        return frozenset(found)
 
     def _all(self, key: str, names: Iterable[str], known: Iterable[str]) -> None:
         for number, name in enumerate(names):

@@ -48,10 +48,10 @@ SQL_PROFILES: dict[str, frozenset[str]] = {
 }
 
 _SESSION = frozenset({"session"})
-_SCHEMA = _SESSION | {"schema_read"} | {"rows_read"}
+_SCHEMA = _SESSION | {"schema_read"} | {"rows_read"} | {"quality", "feature_read"} | {"connection"}
 _QUERY = _SCHEMA | {"knowledge", "insight"} | {"sql_query"}
 
-_WRITE = _QUERY | {"knowledge_write"} | {"sql_write"} | {"rows_write"}
+_WRITE = _QUERY | {"knowledge_write"} | {"sql_write"} | {"rows_write"} | {"transaction"} | {"export"}
 
 TOOL_PROFILES: dict[str, frozenset[str]] = {
     "read_only": _QUERY,

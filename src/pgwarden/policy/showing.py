@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pgwarden.policy.masks import MaskRule
@@ -29,12 +29,20 @@ def shown_patterns(rules: ObjectRules, what: Literal["databases", "schemas"]) ->
     if what == "schemas":
         return [write(each) for each in rules.schemas_allowed if not _tells_schema(rules, each)]
     denied = rules.databases_denied
-    narrower = rules.within.databases_allowed if rules.within else ()
     return [
         write(each)
         for each in rules.databases_allowed
-        if not any(overlaps(each, hidden) for hidden in denied) and (not narrower or each in narrower)
+        if not any(overlaps(each, hidden) for hidden in denied)
+        and all(each in outer.databases_allowed for outer in around(rules) if outer.databases_allowed)
     ]
+
+
+def around(rules: ObjectRules) -> Iterator[ObjectRules]:
+    """Yield the rules that these are within, the nearest first."""
+    outer = rules.within
+    while outer is not None:
+        yield outer
+        outer = outer.within
 
 
 def shown_signatures(rules: ObjectRules, signatures: Iterable[str]) -> list[str]:

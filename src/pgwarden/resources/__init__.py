@@ -32,6 +32,7 @@ async def _policy(around: Surroundings, _: Mapping[str, str]) -> Report:
         around.scopes,
         consent=around.consent,
         role_warnings=warnings,
+        connections=around.connections(),
     )
 
 

@@ -5,7 +5,7 @@ The model reads the resource, so it names nothing that the rules hide; the owner
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pgwarden.catalogue import Category
@@ -15,7 +15,7 @@ from pgwarden.policy.objects import ObjectRules, TableRule
 from pgwarden.policy.patterns import write
 from pgwarden.policy.profiles import STATEMENT_TYPES, TIERS
 from pgwarden.policy.scopes import Scopes
-from pgwarden.policy.showing import hiding_rules, shown_masks, shown_patterns, shown_signatures, shown_tables
+from pgwarden.policy.showing import around, hiding_rules, shown_masks, shown_patterns, shown_signatures, shown_tables
 from pgwarden.results import Report
 from pgwarden.settings import LimitSettings
 
@@ -29,6 +29,7 @@ def render(
     consent: str = "auto",
     role_warnings: Iterable[str] = (),
     for_owner: bool = False,
+    connections: Sequence[Mapping[str, Any]] = (),
 ) -> Report:
     """Return what the caller may do, as a document.
 
@@ -39,6 +40,7 @@ def render(
         scopes: What the caller's token grants.
         consent: How a yes is taken: auto, human or argument.
         role_warnings: What the database's role could do beyond the policy, a sentence each.
+        connections: What holds on each connection, in short; shown where there are several.
         for_owner: Whether hidden objects are named: only where no model reads it.
     """
     data: dict[str, Any] = {
@@ -57,6 +59,8 @@ def render(
         "limits": limits.model_dump(),
         "warnings": list(role_warnings),
     }
+    if len(connections) > 1:
+        data["connections"] = list(map(dict, connections))
     return Report("\n\n".join(part for part in _parts(data) if part), data)
 
 
@@ -97,12 +101,12 @@ def _objects(policy: Policy, for_owner: bool) -> dict[str, Any]:
 
 def _hidden(rules: ObjectRules) -> dict[str, list[str]]:
     """Return the lists of names that only the owner may see."""
-    within = rules.within or ObjectRules()
+    outer = tuple(around(rules))
     lists = {
         "databases_denied": rules.databases_denied,
         "schemas_denied": rules.schemas_denied,
-        "databases_allowed_by_file": within.databases_allowed,
-        "schemas_allowed_by_file": within.schemas_allowed,
+        "databases_allowed_by_file": tuple(name for each in outer for name in each.databases_allowed),
+        "schemas_allowed_by_file": tuple(name for each in outer for name in each.schemas_allowed),
     }
     return {name: [write(each) for each in patterns] for name, patterns in lists.items()}
 
@@ -137,6 +141,7 @@ def _parts(data: dict[str, Any]) -> Iterable[str]:
         f" · scopes: {scopes}"
     )
     yield _bullets("Warnings", data["warnings"])
+    yield _bullets("Connections", list(map(_connection_line, data.get("connections", ()))))
     rows = "\n".join(
         f"| {row['type']} | {'yes' if row['allowed'] else 'no'} | {row['rule']} | {row['tier']} |"
         for row in data["statements"]
@@ -147,6 +152,16 @@ def _parts(data: dict[str, Any]) -> Iterable[str]:
     yield _bullets("Objects", _object_lines(data))
     yield _bullets("Masks", [_mask_line(each) for each in data["masks"]])
     yield "## Limits\n" + ", ".join(f"{name} {value:g}" for name, value in data["limits"].items())
+
+
+def _connection_line(said: dict[str, Any]) -> str:
+    current = " (the current one, shown here)" if said["current"] else ""
+    rest = ((name, value) for name, value in said.items() if name not in ("connection", "current") and value)
+    return f"{said['connection']}{current}: " + ", ".join(f"{name} {_number(value)}" for name, value in rest)
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _bullets(title: str, lines: Sequence[str]) -> str:

@@ -37,6 +37,7 @@ class Surroundings:
         passes: Tells whether run_query would take a statement.
         knowledge: What was learned in earlier sessions.
         insights: What was found in this one.
+        connections: Gives what holds on each connection, in short.
     """
 
     policy: Policy
@@ -51,6 +52,7 @@ class Surroundings:
     passes: Callable[[str], Awaitable[bool]]
     knowledge: Knowledge
     insights: Insights
+    connections: Callable[[], Sequence[Mapping[str, Any]]] = tuple
 
 
 @dataclass(frozen=True)

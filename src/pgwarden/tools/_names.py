@@ -73,13 +73,14 @@ async def check_found(ctx: Context, texts: Sequence[str], found: Sequence[tuple[
             raise await _not_found(ctx, text)
 
 
-async def resolve(ctx: Context, text: str, schema: str = "") -> int:
+async def resolve(ctx: Context, text: str, schema: str = "", *, recent: bool = False) -> int:
     """Return the oid of the table that a name means.
 
     Args:
         ctx: The call.
         text: The name as the caller wrote it.
         schema: Where it must be; empty: wherever its own schema or the search path says.
+        recent: Whether what it meant a moment ago will do.
 
     Raises:
         ArgumentError: see check_found.
@@ -89,7 +90,7 @@ async def resolve(ctx: Context, text: str, schema: str = "") -> int:
     if schema:
         names = [name for nsp, name in zip(params["schemas"], params["names"], strict=True) if nsp in (None, schema)]
         params = {"idx": [0] * len(names), "schemas": [schema] * len(names), "names": names}
-    found = await ctx.db.json("resolve_tables", params)
+    found = await (ctx.db.recent if recent else ctx.db.json)("resolve_tables", params)
     if not found and schema:
         raise await _not_found(ctx, text, schema)
     await check_found(ctx, [text], [(index, ref) for index, _, ref in found])

@@ -12,7 +12,7 @@ from pgwarden.tools import _rows_filter, _rows_run, _rows_values
 from pgwarden.tools._rows_table import XMIN, Column, Table
 
 if TYPE_CHECKING:
-    from pgwarden.db.compose import Slot
+    from pgwarden.db.compose import Draft, Fragment, Slot
 
 ARCHIVED_AT = "archived_at"
 MOST_SHOWN = 3
@@ -51,6 +51,20 @@ def inserted(table: Table, rows: Sequence[Mapping[str, Any]], most: int) -> tupl
     if not names and len(rows) > 1:
         raise ArgumentError("Several rows give no column.", hint="One row of defaults at a time.")
     return names, out
+
+
+def met(draft: Draft, names: Sequence[str], rows: Sequence[Sequence[Slot]], key: Sequence[str]) -> Fragment | None:
+    """Return the condition for the rows that new rows meet on a key; None where they meet none: NULL is no key."""
+    from pgwarden.db.compose import Value
+
+    places = [(name, names.index(name)) for name in key]
+    conditions = []
+    for row in rows:
+        slots = [(name, row[place]) for name, place in places]
+        given = [(name, slot.text) for name, slot in slots if isinstance(slot, Value)]
+        if all(text is not None for _, text in given):
+            conditions.append(draft.every([draft.test(name, "=", text) for name, text in given if text is not None]))
+    return draft.some(conditions) if conditions else None
 
 
 def updated(table: Table, values: Mapping[str, Any]) -> dict[str, Slot]:

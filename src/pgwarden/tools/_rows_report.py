@@ -43,6 +43,7 @@ def report(ctx: Context, written: Sequence[Written], *, retries: int, dry_run: b
         body, data = _shown(own, step, each.rows, left)
         body = "\n".join(filter(None, (body, *said)))
         facts |= {**data, "notes": [*said] or None}
+        facts |= {"change": each.change} if each.change else {}
         left = max(left - max(len(body.encode()), len(dumps(data).encode())), 0)
         texts.append(f"{text}\n{body}" if body else text)
         steps.append({name: value for name, value in facts.items() if value is not None})
@@ -54,7 +55,9 @@ def report(ctx: Context, written: Sequence[Written], *, retries: int, dry_run: b
         # What was done must not be lost for want of room.
         data["steps"] = f"{len(steps)} steps, not shown: the result would be too large"
     texts.append(f"{affected:,} row{'' if affected == 1 else 's'} changed")
-    return Report("\n".join(texts), data, tuple(notes), affected=affected)
+    change = next((each.change.partition(".")[0] for each in written if each.change), "")
+    notes += [f"change {change}"] if change else []
+    return Report("\n".join(texts), data, tuple(notes), affected=affected, change=change)
 
 
 def _shown(ctx: Context, step: _rows_steps.Step, rows: Rows | None, left: int) -> tuple[str, dict[str, Any]]:

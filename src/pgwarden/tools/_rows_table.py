@@ -36,6 +36,7 @@ class Column:
         identity: "a" (always), "d" (by default) or empty.
         readable: Whether the role may read it.
         writable: Whether a view passes changes of it on.
+        sql_type: Schema and name of the type below its domains, or of its array's elements.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Column:
     identity: str
     readable: bool
     writable: bool
+    sql_type: tuple[str, str] = ("", "")
 
     @property
     def fills_itself(self) -> bool:
@@ -172,24 +174,37 @@ class Table:
         raise NotFoundError(f"{self} has {what}.", code="unknown_key", hint=hint)
 
 
-async def load(ctx: Context, name: str) -> Table:
+async def load(ctx: Context, name: str, *, recent: bool = False) -> Table:
     """Return the table of a name as the catalog has it now; what is hidden does not exist.
+
+    Args:
+        ctx: The call.
+        name: As the caller wrote it.
+        recent: Whether what the catalog had a moment ago will do.
 
     Raises:
         ArgumentError: The name is empty or can mean several tables.
         NotFoundError: There is none; says which are near.
     """
-    oid = await _names.resolve(ctx, name)
-    facts = await ctx.db.json("rows_table", {"oid": oid})
+    oid = await _names.resolve(ctx, name, recent=recent)
+    facts = await (ctx.db.recent if recent else ctx.db.json)("rows_table", {"oid": oid})
     if not facts:
         raise NotFoundError(f"There is no table {name!r} any more.")
     return _table(facts)
 
 
 def _table(facts: Mapping[str, Any]) -> Table:
-    columns = [Column(**{**each, "labels": tuple(each["labels"] or ())}) for each in facts["columns"] or ()]
+    columns = [
+        Column(**{**each, "labels": tuple(each["labels"] or ()), "sql_type": _type(each)})
+        for each in facts["columns"] or ()
+    ]
     keys = tuple(Key(**{**each, "columns": tuple(each["columns"])}) for each in facts["keys"] or ())
     return Table(**{**facts, "columns": {column.name: column for column in columns}, "keys": keys})
+
+
+def _type(column: Mapping[str, Any]) -> tuple[str, str]:
+    schema, name = column["sql_type"]
+    return schema or "", name or ""
 
 
 def _described(keys: Sequence[Key]) -> list[str]:

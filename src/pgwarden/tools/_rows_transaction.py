@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from pgwarden.context import Composed, Context, Part
 from pgwarden.errors import ArgumentError, QueryError, StatementTimeoutError
@@ -13,7 +13,9 @@ from pgwarden.results import Cell, Plan, Report
 from pgwarden.tools import _impact, _rows_change, _rows_later, _rows_report, _rows_run, _rows_steps
 
 if TYPE_CHECKING:
+    from pgwarden.db.capture import Capture
     from pgwarden.db.statements import Returned, Statements
+    from pgwarden.guard.shields import Masking
 
 PLAN_S = 4.0
 """Seconds that the plan of all steps may take."""
@@ -74,6 +76,13 @@ async def run(ctx: Context, *, dry_run: bool) -> Report:
     return _rows_report.report(ctx, written, retries=work.runs - 1, dry_run=dry_run)
 
 
+class _Caps(TypedDict):
+    limit: int
+    max_bytes: int
+    timeout_s: float
+    masking: Masking | None
+
+
 class _Run:
     """Runs the steps, again from the first where another transaction was in the way."""
 
@@ -101,15 +110,22 @@ class _Run:
 
     async def _one(self, statements: Statements, part: Part, values: Sequence[Cell]) -> Returned:
         # The one place where a step runs.
-        send = statements.read if _rows_steps.step(part).reads else statements.write
-        return await send(
-            part.verdict.canonical,
-            values,
-            limit=self._ctx.max_rows,
-            max_bytes=self._max_bytes,
-            timeout_s=self._ctx.timeout_s,
-            masking=part.verdict.masking,
-        )
+        caps: _Caps = {
+            "limit": self._ctx.max_rows,
+            "max_bytes": self._max_bytes,
+            "timeout_s": self._ctx.timeout_s,
+            "masking": part.verdict.masking,
+        }
+        if _rows_steps.step(part).reads:
+            return await statements.read(part.verdict.canonical, values, **caps)
+        return await statements.write(part.verdict.canonical, values, **caps, capture=self._capture(part))
+
+    def _capture(self, part: Part) -> Capture | None:
+        """Return what is to be kept of a step's rows, with the values that earlier steps returned."""
+        capture = part.composed.capture
+        if capture is None or isinstance(capture, str):
+            return None
+        return replace(capture, lock_params=tuple(_rows_later.bound(capture.lock_params, self._returned)))
 
     def numbered(self, exc: ArgumentError) -> ArgumentError:
         """Return an error that says which step it is of."""

@@ -10,7 +10,7 @@ with recursive base as (
     where b.typtype = 'd'
 ), held as (
     select b.attnum, b.typmod, b.refuses_null, t.typcategory as category, e.oid is not null as is_array,
-           coalesce(e.oid, t.oid) as oid,
+           coalesce(e.oid, t.oid) as oid, n.nspname as type_schema, coalesce(e.typname, t.typname) as type_name,
            case when n.nspname = 'pg_catalog' or coalesce(e.typname, t.typname) in ('citext', 'vector', 'halfvec')
                 then coalesce(e.typname, t.typname) else '' end as name
     from base b left join pg_catalog.pg_type t on t.oid = b.oid
@@ -26,7 +26,7 @@ select json_build_object(
     'columns', (
         select json_agg(json_build_object(
             'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
-            'base', h.name, 'category', h.category, 'is_array', h.is_array,
+            'base', h.name, 'sql_type', json_build_array(h.type_schema, h.type_name), 'category', h.category, 'is_array', h.is_array,
             'length', case when h.name in ('varchar', 'bpchar') and h.typmod > 4 then h.typmod - 4 end,
             'labels', (select json_agg(e.enumlabel order by e.enumsortorder) from pg_catalog.pg_enum e
                        where e.enumtypid = h.oid),

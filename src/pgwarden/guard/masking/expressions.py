@@ -49,6 +49,17 @@ def column(item: ShieldColumn, key: int | None) -> str:
     return name if item.mask is None else f"{_masked(name, item.type, item.mask, key)} AS {name}"
 
 
+def output(item: str, mask: Mask, key: int | None) -> str:
+    """Return the expression of what is shown of a column of a subquery.
+
+    Args:
+        item: The column, quoted.
+        mask: How it is shown.
+        key: As in `column`.
+    """
+    return _masked(item, "pg_catalog.text", mask, key)
+
+
 def quote(name: str) -> str:
     """Return a name as a quoted identifier."""
     return '"' + name.replace('"', '""') + '"'
