@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 4
 """Rows that libpq hands out at once: few, so that wide rows do not fill memory; more are hardly faster."""
+_TEXT_OID = 25
 _WIDE = 16_384
 """Bytes from which on a row is loaded by itself: then at most one is in memory twice."""
 
@@ -132,6 +133,9 @@ class Collector:
             outputs = self._masking.outputs
             origins = ((i, (result.ftable(i), result.ftablecol(i))) for i in fields)
             self._masks = {i: outputs[origin] for i, origin in origins if origin in outputs}
+            for i in self._masks:
+                # What is shown of a number is none.
+                self.types[i] = _TEXT_OID
 
     def _fields(self, result: PGresult) -> range:
         """Return the places of the columns that are the caller's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ _OF_STEP = 256
 _OF_ALL = 512
 _WHOLE = frozenset({"smallint", "integer", "bigint"})
 _SAFE = 2**53
+_NUMBER = re.compile(r"-?\d{1,19}", re.ASCII)
 
 
 def report(ctx: Context, written: Sequence[Written], *, retries: int, dry_run: bool) -> Report:
@@ -91,8 +93,9 @@ def _values(rows: Rows, row: Sequence[str | None], most: int) -> list[Any]:
 def _value(type_: str, cell: str | None, most: int) -> Any:
     if cell is None:
         return None
-    if type_ == "boolean":
+    if type_ == "boolean" and cell in ("t", "f"):
         return cell == "t"
-    if type_ in _WHOLE and abs(int(cell)) <= _SAFE:
+    # What is masked is no number.
+    if type_ in _WHOLE and _NUMBER.fullmatch(cell) and abs(int(cell)) <= _SAFE:
         return int(cell)
     return cell if len(cell) <= most else f"{cell[:most]}…[{len(cell)} characters]"

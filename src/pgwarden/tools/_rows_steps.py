@@ -77,6 +77,9 @@ async def compose(ctx: Context, steps: Sequence[Mapping[str, Any]], specs: Mappi
             composed, step = await _composed(ctx, number, given, specs, sources)
         made.append(composed)
         sources.append(step.source)
+    rows, most = sum(each.most or 0 for each in sources), ctx.limits.max_affected_rows
+    if rows > most:
+        raise ArgumentError(f"{rows:,} rows are given, and {most:,} are allowed.", hint="Give fewer at a time.")
     return made
 
 

@@ -20,6 +20,8 @@ PLAN_S = 4.0
 """Seconds that the plan of all steps may take."""
 _LEAST_BYTES = 10_000
 """Bytes of rows that each step may return, however many there are."""
+_PLAIN = ("in_transaction", "kinds", "command", "targets")
+"""Facts that go without saying for a step."""
 _NOTE = "Rows are counted as they are now, before the first step."
 
 
@@ -42,9 +44,10 @@ async def plan(ctx: Context, **_: Any) -> Plan:
                 raise await _rows_run.explained(own, exc) from None
         rows = found.data.get("rows", {})
         known += rows.get("inserted", 0) + rows.get("matching", 0)
-        expected = {} if step.expected is None else {"expect_rows": step.expected}
         texts.append(f"{step} {step.tool}: {found.text}")
-        listed.append({"step": number, "tool": step.tool, "as": step.source.name or None, **expected, **found.data})
+        stated = {"step": number, "as": step.source.name or None, "tool": step.tool, "table": str(step.table)}
+        stated |= {"expect_rows": step.expected, **found.data}
+        listed.append({name: value for name, value in stated.items() if value is not None and name not in _PLAIN})
     total = {"known": known, "limit": limit, **({"exceeds_limit": True} if known > limit else {})}
     if known > limit:
         texts.append(f"rows: {known:,} in all; more than the {limit:,} allowed: it would be rolled back")
