@@ -306,6 +306,58 @@ async def test_optimistic_locking(shop: Opener) -> None:
         assert (await caller.error("update_rows", **counted, expected_version="1"))["code"] == "version_conflict"
 
 
+async def test_a_version_is_read_as_one(shop: Opener) -> None:
+    """Thousands of digits are no xmin, and no defect."""
+    given: dict[str, Any] = {"table": "orders", "filter": {"id": 1}, "values": {"note": "x"}, "confirm": True}
+    async with shop() as caller:
+        error = await caller.error("update_rows", **given, expected_version="9" * 5000)
+        assert error["code"] == "invalid_arguments"
+
+
+INHERITED = """
+    CREATE TABLE parent (id int PRIMARY KEY, t text);
+    CREATE TABLE child () INHERITS (parent);
+    INSERT INTO parent SELECT n, 'p' FROM generate_series(1, 5) n;
+    INSERT INTO child SELECT n, 'c' FROM generate_series(1, 5) n;
+    CREATE DOMAIN filled AS text NOT NULL DEFAULT 'x';
+    CREATE DOMAIN refilled AS filled;
+    CREATE TABLE domains (id int PRIMARY KEY, a filled, b refilled);
+    CREATE TABLE spaced (" id" int PRIMARY KEY, "x desc" int);
+"""
+
+
+async def test_keys_say_nothing_of_tables_that_inherit(shop: Opener) -> None:
+    """Rows of a child can have the same key: no page is found by it, and no version is of one row."""
+    async with shop() as caller:
+        with psycopg.connect(caller.url, autocommit=True) as connection:
+            connection.execute(INHERITED)
+        found, cursor = await caller.page("read_rows", table="parent", max_rows=3)
+        assert (len(found), cursor) == (3, "")
+        assert len(await caller.rows("read_rows", table="parent")) == 10
+        one: dict[str, Any] = {"filter": {"id": 1}, "values": {"t": "x"}, "expected_version": "1", "confirm": True}
+        assert (await caller.error("update_rows", table="parent", **one))["code"] == "key_missing"
+        assert (await caller.error("update_rows", table="child", **one))["code"] == "key_missing"
+        # A domain's default fills a column that refuses NULL.
+        assert (await caller.rows("insert_rows", table="domains", rows=[{"id": 1}], confirm=True))[0]["b"] == "x"
+        # Spaces of a name are part of it.
+        assert await caller.rows("read_rows", table="spaced", order_by=[" id desc", "x desc"]) == []
+
+
+async def test_keys_of_another_collation(shop: Opener) -> None:
+    """What a column calls equal, an index of another collation may hold twice: it is no key for pages."""
+    async with shop() as caller:
+        with psycopg.connect(caller.url, autocommit=True) as connection:
+            try:
+                connection.execute("CREATE COLLATION ci (provider=icu, locale='und-u-ks-level2', deterministic=false)")
+            except psycopg.errors.FeatureNotSupported:
+                pytest.skip("this PostgreSQL is built without ICU")
+            connection.execute("CREATE TABLE named (k text COLLATE ci NOT NULL)")
+            connection.execute('CREATE UNIQUE INDEX ON named (k COLLATE "C")')
+            connection.execute("INSERT INTO named VALUES ('a'), ('A'), ('b'), ('B')")
+        found, cursor = await caller.page("read_rows", table="named", max_rows=3)
+        assert (len(found), cursor) == (3, "")
+
+
 async def test_upsert(shop: Opener) -> None:
     """Rows that meet others by the key take the columns that are given; the rest is inserted."""
     rows = [{"email": "ann@x", "vip": False}, {"email": "dee@x", "vip": True}]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ARCHIVED_AT = "archived_at"
 MOST_SHOWN = 3
 """Rows that a conflict shows."""
+_XID_DIGITS = 10
 _COUNTERS = frozenset({"int2", "int4", "int8"})
 
 
@@ -91,7 +92,7 @@ def version(table: Table, column: str, expected: str) -> str:
     """
     if column != XMIN:
         return _rows_values.compared(table.column(column), expected)
-    if not (expected.isascii() and expected.isdigit() and int(expected) < 2**32):
+    if not (expected.isascii() and expected.isdigit() and len(expected) <= _XID_DIGITS and int(expected) < 2**32):
         raise ArgumentError("expected_version is no xmin.", hint='read_rows shows it: columns=[..., "xmin"].')
     return expected
 

@@ -80,6 +80,7 @@ class Table:
         fills: Whether a trigger may fill in columns before they are looked at.
         columns: By name, in the order of the table.
         keys: The primary key first, then those of fewer columns.
+        shared: Whether rows of tables that inherit from it are among its own; its keys say nothing of those.
     """
 
     schema: str
@@ -89,6 +90,7 @@ class Table:
     fills: bool
     columns: Mapping[str, Column]
     keys: tuple[Key, ...]
+    shared: bool = False
 
     @property
     def ref(self) -> tuple[str, str]:
@@ -107,7 +109,7 @@ class Table:
     @property
     def identity(self) -> Key | None:
         """The key that tells all rows apart; None where there is none."""
-        return next((key for key in self.keys if key.primary or key.not_null), None)
+        return None if self.shared else next((key for key in self.keys if key.primary or key.not_null), None)
 
     @property
     def readable(self) -> list[str]:

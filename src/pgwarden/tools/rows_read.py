@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pgwarden.db.compose import Order
 
 SCOPE = "database:read"
-NO_CURSOR_NOTE = "no cursor: the table has no primary key, nor a unique one of NOT NULL columns; narrow the filter"
+NO_CURSOR_NOTE = "no cursor: no primary or unique NOT NULL key tells these rows apart; narrow the filter"
 _DIRECTIONS = {"asc": False, "desc": True}
 
 
@@ -111,7 +111,8 @@ def _never_null(table: _rows_table.Table, column: _rows_table.Column) -> bool:
 
 def _term(table: _rows_table.Table, text: str) -> tuple[str, bool]:
     """Return the column that a term of order_by names, and whether it descends."""
-    name, _, direction = text.strip().rpartition(" ")
-    if text not in table.columns and name and direction.lower() in _DIRECTIONS:
-        return name.strip(), _DIRECTIONS[direction.lower()]
-    return text, False
+    name, _, direction = text.rstrip().rpartition(" ")
+    if text in table.columns or not name.strip() or direction.lower() not in _DIRECTIONS:
+        return text, False
+    # A name may begin or end with a space.
+    return name if name in table.columns else name.strip(), _DIRECTIONS[direction.lower()]
