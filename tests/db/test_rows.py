@@ -368,6 +368,17 @@ async def test_upsert(shop: Opener) -> None:
         assert caller.tell("SELECT count(*) FROM customers") == 4
 
 
+async def test_upsert_resets_nothing(shop: Opener) -> None:
+    """What only other rows give would be set to its default: rows of different columns are refused."""
+    uneven = [{"id": 1, "customer_id": 1, "note": "n"}, {"id": 2, "customer_id": 1, "total": 9}]
+    async with shop() as caller:
+        error = await caller.error("upsert_rows", table="orders", rows=uneven, confirm=True)
+        assert error["code"] == "invalid_arguments"
+        assert caller.tell("SELECT count(*) FROM orders WHERE total IS NULL") == 0
+        await caller.rows("upsert_rows", table="orders", rows=uneven[1:], confirm=True)
+        assert caller.tell("SELECT status = 'open' AND total = 9 FROM orders WHERE id = 2")
+
+
 async def test_archive_and_restore(shop: Opener) -> None:
     """What is archived stays, and comes back; a second time changes nothing."""
     which: dict[str, Any] = {"table": "customers", "filter": {"id": 2}, "columns": [], "confirm": True}
