@@ -19,9 +19,10 @@ _ARGUMENTS = 32
 _CHARS = 4_000
 """Characters of one of them."""
 _NAME_CHARS = 128
-_OF_ROWS = frozenset({"rows", "values", "key", "filter"})
+_OF_ROWS = frozenset({"rows", "values", "key", "filter", "expected_version"})
 """Arguments that hold values of rows: only their shape is described."""
-_SHAPE_DEPTH = 8
+_CONNECTIVES = ("and", "or", "not")
+_SHAPE_DEPTH = 16
 _MAY_HOLD_SECRET = re.compile(r"pass|secret|://", re.IGNORECASE)
 """What it does not match needs no closer look, for which the guard would have to be imported."""
 
@@ -94,7 +95,7 @@ class Record:
         if name == "params":
             return f"{len(value)} values" if isinstance(value, list) else "not a list"
         if name in _OF_ROWS:
-            value = _shape(value)
+            value = _shape(name, value)
             if isinstance(value, str):
                 return value
         if name == "sql" and isinstance(value, str):
@@ -114,20 +115,43 @@ class Record:
         return f"{value[:_CHARS]}…[{len(value)} characters]" if len(value) > _CHARS else value
 
 
-def _shape(value: Any, depth: int = 0) -> Any:
-    """Return which columns an argument names, and how, without their values."""
-    if isinstance(value, dict) and depth < _SHAPE_DEPTH:
-        return {name: _shape(each, depth + 1) for name, each in islice(value.items(), _ARGUMENTS)}
-    if not isinstance(value, list) or depth == _SHAPE_DEPTH:
+def _shape(name: str, value: Any) -> Any:
+    """Return which columns an argument names, and how, without their values: what is in a JSON document is a value."""
+    if name == "filter":
+        return _conditions(value, 0)
+    if isinstance(value, dict):
+        return dict.fromkeys(islice(value, _ARGUMENTS), "?")
+    if not isinstance(value, list):
         return "?"
-    if value and all(isinstance(each, dict) for each in value):
-        shapes: list[Any] = []
-        for each in islice(value, _ARGUMENTS):
-            shape = _shape(each, depth + 1)
-            if shape not in shapes:
-                shapes.append(shape)
-        return [f"{len(value)} of", *shapes] if len(value) > len(shapes) else shapes
-    return f"{len(value)} values"
+    if not value or not all(isinstance(each, dict) for each in value):
+        return f"{len(value)} values"
+    shapes: list[Any] = []
+    for each in islice(value, _ARGUMENTS):
+        shape = dict.fromkeys(islice(each, _ARGUMENTS), "?")
+        if shape not in shapes:
+            shapes.append(shape)
+    return [f"{len(value)} of", *shapes] if len(value) > len(shapes) else shapes
+
+
+def _conditions(value: Any, depth: int) -> Any:
+    """Return what a filter names: columns, their operators, and how conditions are joined."""
+    if isinstance(value, list) and depth < _SHAPE_DEPTH:
+        return [_conditions(each, depth + 1) for each in islice(value, _ARGUMENTS)]
+    if not isinstance(value, dict) or depth == _SHAPE_DEPTH:
+        return "?"
+    shape: dict[str, Any] = {}
+    for name, each in islice(value.items(), _ARGUMENTS):
+        if name in _CONNECTIVES:
+            shape[name] = _conditions(each, depth + 1)
+        elif isinstance(each, dict):
+            shape[name] = {operator: _count(operand) for operator, operand in islice(each.items(), _ARGUMENTS)}
+        else:
+            shape[name] = "?"
+    return shape
+
+
+def _count(operand: Any) -> str:
+    return f"{len(operand)} values" if isinstance(operand, list) else "?"
 
 
 def _without_secrets(text: str) -> str:

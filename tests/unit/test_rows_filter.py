@@ -238,9 +238,10 @@ def test_records_have_shapes_of_rows_only() -> None:
     secret = "sesame"
     given = {
         "rows": [{"a": secret}, {"a": secret, "b": [secret]}, {"a": secret}],
-        "values": {"a": {"deep": secret}},
+        "values": {"a": {secret: secret}, "b": {"deep": {secret: 1}}},
         "key": secret,
-        "filter": {"or": [{"a": {"in": [secret]}}, {"b": True}]},
+        "filter": {"or": [{"a": {"in": [secret]}}, {"b": True}, {"not": {"a": {"contains": {secret: [secret]}}}}]},
+        "expected_version": secret,
     }
     line = Record("update_rows", given, known=given).line("test")
     assert secret not in str(line)
