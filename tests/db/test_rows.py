@@ -314,6 +314,31 @@ async def test_a_version_is_read_as_one(shop: Opener) -> None:
         assert error["code"] == "invalid_arguments"
 
 
+async def test_a_conflict_is_no_longer_than_a_result(shop: Opener) -> None:
+    """The row that it shows is cut short as a result would be."""
+    given: dict[str, Any] = {"table": "orders", "filter": {"id": 1}, "values": {"note": "x"}, "confirm": True}
+    async with shop() as caller:
+        caller.tell("UPDATE orders SET info = to_jsonb(repeat('x', 3000000)) WHERE id = 1 RETURNING 1")
+        error = await caller.error("update_rows", **given, expected_version="1")
+        assert error["code"] == "version_conflict"
+        assert error["details"]["current"][0]["info"].startswith('"xxx')
+        assert len(json.dumps(error)) < 10_000
+
+
+async def test_a_cursor_ends_with_the_key_that_it_went_by(shop: Opener) -> None:
+    """Where the table has another key, or none, by the second page, its rows cannot be found by the first."""
+    async with shop() as caller:
+        _, cursor = await caller.page("read_rows", table="lines", max_rows=1)
+        assert cursor == ""
+        caller.tell("INSERT INTO lines VALUES (1, 1, 'a'), (2, 2, 'b') RETURNING 1")
+        _, cursor = await caller.page("read_rows", table="lines", max_rows=1)
+        for change in ('ALTER TABLE lines ADD UNIQUE ("nr;--")', "ALTER TABLE lines DROP CONSTRAINT lines_pkey"):
+            assert len(await caller.rows("read_rows", cursor=cursor)) == 1
+            with psycopg.connect(caller.url, autocommit=True) as connection:
+                connection.execute(change.encode())
+        assert (await caller.error("read_rows", cursor=cursor))["code"] == "cursor_invalid"
+
+
 INHERITED = """
     CREATE TABLE parent (id int PRIMARY KEY, t text);
     CREATE TABLE child () INHERITS (parent);

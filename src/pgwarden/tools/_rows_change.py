@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgwarden.context import Context
 from pgwarden.errors import ArgumentError, GuardError, InternalError, PolicyError, QueryError
-from pgwarden.results import Rows
+from pgwarden.results import Cell, Rows
 from pgwarden.tools import _rows_filter, _rows_run, _rows_values
 from pgwarden.tools._rows_table import XMIN, Column, Table
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ARCHIVED_AT = "archived_at"
 MOST_SHOWN = 3
 """Rows that a conflict shows."""
+_BYTES_A_CHARACTER = 4
 _XID_DIGITS = 10
 _COUNTERS = frozenset({"int2", "int4", "int8"})
 
@@ -143,13 +144,19 @@ async def conflict(ctx: Context, given: dict[str, Any], version_name: str) -> Qu
         return QueryError("No row has the expected version, as far as may be known.", code="version_conflict")
     if not rows.rows:
         return QueryError(f"No row of {table} matches the filter.", code="row_not_found", hint="It may be deleted.")
-    current = [dict(zip(shown, row, strict=True)) for row in rows.rows[:MOST_SHOWN]]
+    # No cap of results holds for an error.
+    most = min(ctx.limits.max_cell_chars, ctx.limits.max_result_bytes // (_BYTES_A_CHARACTER * MOST_SHOWN * len(shown)))
+    current = [dict(zip(shown, (_clipped(cell, most) for cell in row), strict=True)) for row in rows.rows[:MOST_SHOWN]]
     return QueryError(
         f"The row of {table} has changed since that version was read; nothing was changed.",
         code="version_conflict",
         hint="Look at the current row, decide again, and send its version.",
         details={"current": current},
     )
+
+
+def _clipped(cell: Cell, most: int) -> Cell:
+    return cell if cell is None or len(cell) <= most else f"{cell[:most]}…[{len(cell)} characters]"
 
 
 async def _current(ctx: Context, table: Table, names: Sequence[str], given: dict[str, Any]) -> Rows:

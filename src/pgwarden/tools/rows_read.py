@@ -9,7 +9,7 @@ from pydantic import Field
 
 from pgwarden.catalogue import SqlUse, Tier, tool
 from pgwarden.context import Composed, Context
-from pgwarden.errors import ArgumentError
+from pgwarden.errors import ArgumentError, CursorError
 from pgwarden.results import Rows
 from pgwarden.tools import _rows_filter, _rows_run, _rows_table
 
@@ -33,6 +33,7 @@ async def compose(
 
     Raises:
         ArgumentError: The arguments do not fit each other or the table.
+        CursorError: The rows were in another order on the page before.
     """
     target = await _rows_table.load(ctx, table)
     shown = _shown(target, columns)
@@ -43,10 +44,12 @@ async def compose(
     )
     parts = [] if condition is None else [_rows_filter.compile_into(draft, condition)]
     if ctx.page is not None:
+        if ctx.page["order"] != order:
+            raise CursorError("The table has another key since the first page.", hint="Call again without cursor.")
         parts.append(draft.after(order, ctx.page["after"]))
     tail = [each.column for each in order] if target.identity else []
     text = draft.select(target.ref, [*shown, *tail], draft.every(parts) if parts else None, order)
-    return Composed(text, tuple(draft.values), len(tail))
+    return Composed(text, tuple(draft.values), order if tail else [])
 
 
 @tool(tier=Tier.READ, scope=SCOPE, sql=SqlUse.READ, paged=100, compose=compose)
@@ -59,21 +62,22 @@ async def read_rows(
     order_by: Annotated[list[str] | None, Field(description='"col" or "col desc"; then by the primary key.')] = None,
 ) -> Rows:
     """Read rows of one table by key or filter. Pages by cursor stay right while rows are inserted."""
-    made = _rows_run.statement(ctx)
+    order: list[Order] = _rows_run.statement(ctx).about
     rows = await _rows_run.read(ctx)
-    if made.about:
-        return _paged(rows, made.about)
+    if order:
+        return _paged(rows, order)
     if rows.truncated:
         rows.notes = (*rows.notes, NO_CURSOR_NOTE)
     return rows
 
 
-def _paged(rows: Rows, tail: int) -> Rows:
+def _paged(rows: Rows, order: list[Order]) -> Rows:
     """Return rows without the last columns, by which the next page is found."""
+    tail = len(order)
     ends = [row[-tail:] for row in rows.rows]
     rows.columns = rows.columns[:-tail]
     rows.rows = [row[:-tail] for row in rows.rows]
-    rows.next_page = lambda shown: {"after": ends[shown - 1]}
+    rows.next_page = lambda shown: {"after": ends[shown - 1], "order": order}
     return rows
 
 
