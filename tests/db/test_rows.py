@@ -497,6 +497,31 @@ masks:
         assert "ann@x" not in json.dumps(error)
 
 
+async def test_pages_where_keys_are_masked(shop: Opener) -> None:
+    """What is shown of a masked key finds no page: rows go by another key, or are read without a cursor."""
+    governance = """
+version: 1
+masks:
+  - {column: public.accounts.mail, mask: redact, permit: [filter, order]}
+  - {column: public.logins.mail, mask: hash}
+"""
+    async with shop() as caller:
+        with psycopg.connect(caller.url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE accounts (mail text PRIMARY KEY, n int NOT NULL UNIQUE)")
+            connection.execute("CREATE TABLE logins (mail text PRIMARY KEY, n int)")
+            connection.execute("INSERT INTO accounts SELECT 'a' || n, n FROM generate_series(1, 5) n")
+            connection.execute("INSERT INTO logins SELECT 'a' || n, n FROM generate_series(1, 5) n")
+    async with shop(governance) as caller:
+        found, cursor = await caller.page("read_rows", table="accounts", max_rows=3)
+        found += await caller.rows("read_rows", cursor=cursor)
+        assert [each["n"] for each in found] == [1, 2, 3, 4, 5]
+        assert {each["mail"] for each in found} == {"[redacted]"}
+        found, cursor = await caller.page("read_rows", table="accounts", order_by=["mail desc"], max_rows=3)
+        assert ([each["n"] for each in found], cursor) == ([5, 4, 3], "")
+        found, cursor = await caller.page("read_rows", table="logins", max_rows=3)
+        assert (len(found), cursor) == (3, "")
+
+
 async def test_profiles(shop: Opener) -> None:
     """Who only reads has no tool that changes, and an analyst may insert and not delete."""
     async with shop(PROFILE="read_only") as caller:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pgwarden.db.compose import Order
 
 SCOPE = "database:read"
-NO_CURSOR_NOTE = "no cursor: no primary or unique NOT NULL key tells these rows apart; narrow the filter"
+NO_CURSOR_NOTE = "no cursor: no unmasked primary or unique NOT NULL key tells these rows apart; narrow the filter"
 _DIRECTIONS = {"asc": False, "desc": True}
 
 
@@ -48,6 +48,8 @@ async def compose(
             raise CursorError("The table has another key since the first page.", hint="Call again without cursor.")
         parts.append(draft.after(order, ctx.page["after"]))
     tail = [each.column for each in order] if target.identity else []
+    if not target.masked.isdisjoint(tail):
+        tail = []  # rows may be ordered by what is masked, and then the next page cannot be found by what is shown
     text = draft.select(target.ref, [*shown, *tail], draft.every(parts) if parts else None, order)
     return Composed(text, tuple(draft.values), order if tail else [])
 
