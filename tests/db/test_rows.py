@@ -314,6 +314,17 @@ async def test_a_version_is_read_as_one(shop: Opener) -> None:
         assert error["code"] == "invalid_arguments"
 
 
+@pytest.mark.parametrize(("columns", "most"), [(1, 9_000), (2, 4_500)])
+async def test_so_many_rows_fit_into_one_call(shop: Opener, columns: int, most: int) -> None:
+    """The most rows that are allowed can be inserted; of more, the error says how many can."""
+    rows = [{"a": n, "b": "x"} if columns == 2 else {"a": n} for n in range(most + 1)]
+    async with shop() as caller:
+        error = await caller.error("insert_rows", table="keyless", rows=rows, confirm=True)
+        assert f"at most {most:,}" in error["hint"]
+        done = await caller.text("insert_rows", table="keyless", rows=rows[1:], columns=[], confirm=True)
+        assert f"INSERT 0 {most}" in done
+
+
 async def test_a_conflict_is_no_longer_than_a_result(shop: Opener) -> None:
     """The row that it shows is cut short as a result would be."""
     given: dict[str, Any] = {"table": "orders", "filter": {"id": 1}, "values": {"note": "x"}, "confirm": True}

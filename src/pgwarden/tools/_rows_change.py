@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 ARCHIVED_AT = "archived_at"
 MOST_SHOWN = 3
 """Rows that a conflict shows."""
+_STATEMENT_CHARS = 90_000
+"""The guard reads 100,000; names take some."""
+_VALUE_CHARS = len("($12345), ")
 _BYTES_A_CHARACTER = 4
 _XID_DIGITS = 10
 _COUNTERS = frozenset({"int2", "int4", "int8"})
@@ -41,6 +44,10 @@ def inserted(table: Table, rows: Sequence[Mapping[str, Any]], most: int) -> tupl
     names = list(dict.fromkeys(name for row in rows for name in row))
     for name in names:
         _check_given(table, table.column(name))
+    room = _STATEMENT_CHARS // (_VALUE_CHARS * max(len(names), 1))
+    if len(rows) > room:
+        message = f"{len(rows):,} rows of {len(names)} columns are more than one statement can have."
+        raise ArgumentError(message, hint=f"Give at most {room:,} at a time.")
     out: list[list[Slot]] = []
     for index, row in enumerate(rows):
         try:
