@@ -314,7 +314,7 @@ async def test_a_version_is_read_as_one(shop: Opener) -> None:
         assert error["code"] == "invalid_arguments"
 
 
-@pytest.mark.parametrize(("columns", "most"), [(1, 9_000), (2, 4_500)])
+@pytest.mark.parametrize(("columns", "most"), [(1, 4_973), (2, 3_315)])
 async def test_so_many_rows_fit_into_one_call(shop: Opener, columns: int, most: int) -> None:
     """The most rows that are allowed can be inserted; of more, the error says how many can."""
     rows = [{"a": n, "b": "x"} if columns == 2 else {"a": n} for n in range(most + 1)]

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 ARCHIVED_AT = "archived_at"
 MOST_SHOWN = 3
 """Rows that a conflict shows."""
-_STATEMENT_CHARS = 90_000
-"""The guard reads 100,000; names take some."""
-_VALUE_CHARS = len("($12345), ")
+_STATEMENT_TOKENS = 19_900
+"""The guard reads 20,000: two for each value and each name, and two for each row."""
 _BYTES_A_CHARACTER = 4
 _XID_DIGITS = 10
 _COUNTERS = frozenset({"int2", "int4", "int8"})
@@ -44,7 +43,7 @@ def inserted(table: Table, rows: Sequence[Mapping[str, Any]], most: int) -> tupl
     names = list(dict.fromkeys(name for row in rows for name in row))
     for name in names:
         _check_given(table, table.column(name))
-    room = _STATEMENT_CHARS // (_VALUE_CHARS * max(len(names), 1))
+    room = (_STATEMENT_TOKENS - 2 * (len(names) + len(table.columns))) // (2 * len(names) + 2)
     if len(rows) > room:
         message = f"{len(rows):,} rows of {len(names)} columns are more than one statement can have."
         raise ArgumentError(message, hint=f"Give at most {room:,} at a time.")
