@@ -81,6 +81,7 @@ class Table:
         columns: By name, in the order of the table.
         keys: The primary key first, then those of fewer columns.
         shared: Whether rows of tables that inherit from it are among its own; its keys say nothing of those.
+        oid: Of the relation: what a yes is about stays this one, whatever bears its name by then.
         masked: Columns whose values are not shown as they are, so that no page can be found by them.
     """
 
@@ -93,6 +94,7 @@ class Table:
     keys: tuple[Key, ...]
     shared: bool = False
     masked: frozenset[str] = frozenset()
+    oid: int = 0
 
     @property
     def ref(self) -> tuple[str, str]:
@@ -190,7 +192,7 @@ async def load(ctx: Context, name: str) -> Table:
     facts = await ctx.db.json("rows_table", {"oid": oid})
     if not facts:
         raise NotFoundError(f"There is no table {name!r} any more.")
-    return _table(facts, await _masked(ctx, facts["schema"], facts["name"]))
+    return _table({**facts, "oid": oid}, await _masked(ctx, facts["schema"], facts["name"]))
 
 
 async def _masked(ctx: Context, schema: str, name: str) -> frozenset[str]:
