@@ -175,6 +175,21 @@ def test_what_may_keep_a_row_out_is_taken(given: dict[str, Any]) -> None:
     assert _rows_filter.check_real(_rows_filter.parse(SORTED, given))
 
 
+@pytest.mark.parametrize("wanted", [0, 19])
+@pytest.mark.parametrize("operator", ["=", "<>"])
+@pytest.mark.parametrize("word", ["and", "or"])
+def test_many_enums_are_tried_in_time(word: str, operator: str, wanted: int) -> None:
+    """Columns of many labels have more combinations than can be tried, and the row that fails is found."""
+    labels = tuple(f"l{n}" for n in range(20))
+    columns = {f"e{n}": replace(MOOD, name=f"e{n}", labels=labels) for n in range(8)}
+    table = replace(TABLE, columns=columns)
+    tests: list[dict[str, Any]] = [{name: {operator: labels[wanted]}} for name in columns]
+    assert _rows_filter.check_real(_rows_filter.parse(table, {word: tests}))
+    whatever = _rows_filter.parse(table, {"or": [{word: tests}, {"e0": {"in": [*labels]}}]})
+    with pytest.raises(ArgumentError):
+        _rows_filter.check_real(whatever)
+
+
 def test_depth_is_bounded() -> None:
     """A filter is not nested without end."""
     given: dict[str, Any] = {"id": 1}
