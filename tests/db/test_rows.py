@@ -358,6 +358,13 @@ INHERITED = """
     CREATE DOMAIN filled AS text NOT NULL DEFAULT 'x';
     CREATE DOMAIN refilled AS filled;
     CREATE TABLE domains (id int PRIMARY KEY, a filled, b refilled);
+    CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN new.t := coalesce(new.t, ''f''); RETURN new; END';
+    CREATE TABLE named (id int PRIMARY KEY, t text NOT NULL);
+    CREATE TRIGGER fill BEFORE INSERT ON named FOR EACH ROW EXECUTE FUNCTION fill();
+    CREATE FUNCTION put() RETURNS trigger LANGUAGE plpgsql
+        AS 'BEGIN INSERT INTO named VALUES (new.id, new.u); RETURN new; END';
+    CREATE VIEW upper AS SELECT id, upper(t) AS u FROM named;
+    CREATE TRIGGER put INSTEAD OF INSERT ON upper FOR EACH ROW EXECUTE FUNCTION put();
     CREATE TABLE spaced (" id" int PRIMARY KEY, "x desc" int);
 """
 
@@ -375,6 +382,11 @@ async def test_keys_say_nothing_of_tables_that_inherit(shop: Opener) -> None:
         assert (await caller.error("update_rows", table="child", **one))["code"] == "key_missing"
         # A domain's default fills a column that refuses NULL.
         assert (await caller.rows("insert_rows", table="domains", rows=[{"id": 1}], confirm=True))[0]["b"] == "x"
+        # So does a trigger, and one of a view takes what it computes.
+        assert (await caller.rows("insert_rows", table="named", rows=[{"id": 1, "t": None}], confirm=True))[0][
+            "t"
+        ] == "f"
+        assert "INSERT 0 1" in await caller.text("insert_rows", table="upper", rows=[{"id": 2, "u": "x"}], confirm=True)
         # Spaces of a name are part of it.
         assert await caller.rows("read_rows", table="spaced", order_by=[" id desc", "x desc"]) == []
 

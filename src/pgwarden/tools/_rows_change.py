@@ -35,8 +35,6 @@ def inserted(table: Table, rows: Sequence[Mapping[str, Any]], most: int) -> tupl
     Raises:
         ArgumentError: A row does not fit the table; `details` has its index from 0.
     """
-    from pgwarden.db.compose import Value
-
     table.check_can("INSERT")
     if len(rows) > most:
         raise ArgumentError(f"{len(rows):,} rows are given, and {most:,} are allowed.", hint="Give fewer at a time.")
@@ -51,7 +49,7 @@ def inserted(table: Table, rows: Sequence[Mapping[str, Any]], most: int) -> tupl
     for index, row in enumerate(rows):
         try:
             _check_complete(table, row)
-            out.append([Value(_rows_values.stored(table.column(n), row[n])) if n in row else "default" for n in names])
+            out.append([_slot(table, table.column(name), row) for name in names])
         except ArgumentError as exc:
             if len(rows) > 1:
                 exc.message, exc.details = f"rows[{index}]: {exc.message}", {**exc.details, "row": index}
@@ -59,6 +57,15 @@ def inserted(table: Table, rows: Sequence[Mapping[str, Any]], most: int) -> tupl
     if not names and len(rows) > 1:
         raise ArgumentError("Several rows give no column.", hint="One row of defaults at a time.")
     return names, out
+
+
+def _slot(table: Table, column: Column, row: Mapping[str, Any]) -> Slot:
+    from pgwarden.db.compose import Value
+
+    if column.name not in row:
+        return "default"
+    given = row[column.name]
+    return Value(None if given is None and table.fills else _rows_values.stored(column, given))
 
 
 def updated(table: Table, values: Mapping[str, Any]) -> dict[str, Slot]:
@@ -113,10 +120,11 @@ def check_one(table: Table, condition: _rows_filter.Condition) -> None:
     if table.kind == "v" or _rows_filter.names_row(table, condition):
         return
     keys = " or ".join(f"({', '.join(key.columns)})" for key in table.keys)
+    hint = f"Compare the columns of a key with =: {keys}." if keys else f"{table} has no key."
     raise ArgumentError(
         "expected_version is of one row, and the filter is not by a key.",
         code="key_missing",
-        hint=f"Compare the columns of a key with =: {keys}." if keys else f"{table} has no key.",
+        hint="Tables inherit from it, and its keys say nothing of their rows: name them." if table.shared else hint,
     )
 
 

@@ -37,7 +37,10 @@ select json_build_object(
                                                   where d.oid = a.atttypid and d.typdefault is not null),
             'generated', a.attgenerated <> '', 'identity', a.attidentity,
             'readable', pg_catalog.has_column_privilege(c.oid, a.attnum, 'select'),
+            -- That function asks for triggers of UPDATE and DELETE even where an INSERT is meant.
             'writable', c.relkind <> 'v' or pg_catalog.pg_column_is_updatable(c.oid, a.attnum, true)
+                        or exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgenabled <> 'D'
+                                   and t.tgtype & 64 = 64)
         ) order by a.attnum)
         from pg_catalog.pg_attribute a join held h on h.attnum = a.attnum
         cross join lateral (
