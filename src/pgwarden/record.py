@@ -22,6 +22,10 @@ _NAME_CHARS = 128
 _OF_ROWS = frozenset({"rows", "values", "key", "filter", "expected_version"})
 """Arguments that hold values of rows: only their shape is described."""
 _CONNECTIVES = ("and", "or", "not")
+_OPERATORS = frozenset(
+    ("=", "<>", "!=", "==", "<", "<=", ">", ">=", "eq", "ne", "lt", "lte", "gt", "gte")
+    + ("in", "like", "ilike", "between", "is_null", "contains", "overlaps")
+)
 _SHAPE_DEPTH = 16
 _MAY_HOLD_SECRET = re.compile(r"pass|secret|://", re.IGNORECASE)
 """What it does not match needs no closer look, for which the guard would have to be imported."""
@@ -144,10 +148,15 @@ def _conditions(value: Any, depth: int) -> Any:
         if name in _CONNECTIVES:
             shape[name] = _conditions(each, depth + 1)
         elif isinstance(each, dict):
-            shape[name] = {operator: _count(operand) for operator, operand in islice(each.items(), _ARGUMENTS)}
+            shape[name] = {_operator(word): _count(operand) for word, operand in islice(each.items(), _ARGUMENTS)}
         else:
             shape[name] = "?"
     return shape
+
+
+def _operator(word: str) -> str:
+    """Return an operator; where a document is given in the place of one, its names are values."""
+    return word if word.lower() in _OPERATORS else "?"
 
 
 def _count(operand: Any) -> str:

@@ -255,7 +255,9 @@ def test_records_have_shapes_of_rows_only() -> None:
         "rows": [{"a": secret}, {"a": secret, "b": [secret]}, {"a": secret}],
         "values": {"a": {secret: secret}, "b": {"deep": {secret: 1}}},
         "key": secret,
-        "filter": {"or": [{"a": {"in": [secret]}}, {"b": True}, {"not": {"a": {"contains": {secret: [secret]}}}}]},
+        "filter": {
+            "or": [{"a": {"in": [secret]}}, {"b": True}, {"not": {"a": {"contains": {secret: [secret]}, secret: 1}}}]
+        },
         "expected_version": secret,
     }
     line = Record("update_rows", given, known=given).line("test")
