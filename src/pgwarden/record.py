@@ -23,8 +23,10 @@ _OF_ROWS = frozenset({"rows", "values", "key", "filter", "expected_version"})
 """Arguments that hold values of rows: only their shape is described."""
 _CONNECTIVES = ("and", "or", "not")
 _OPERATORS = frozenset(
-    ("=", "<>", "!=", "==", "<", "<=", ">", ">=", "eq", "ne", "lt", "lte", "gt", "gte")
-    + ("in", "like", "ilike", "between", "is_null", "contains", "overlaps")
+    {
+        *("=", "<>", "!=", "==", "<", "<=", ">", ">=", "eq", "ne", "lt", "lte", "gt", "gte"),
+        *("in", "like", "ilike", "between", "is_null", "contains", "overlaps"),
+    }
 )
 _SHAPE_DEPTH = 16
 _MAY_HOLD_SECRET = re.compile(r"pass|secret|://", re.IGNORECASE)
