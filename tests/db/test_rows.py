@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import psycopg
 import pytest
 
 from fix_rows import Opener
@@ -212,6 +213,106 @@ async def test_optimistic_locking(shop: Opener) -> None:
         assert (await caller.error("update_rows", **counted, expected_version="1"))["code"] == "version_conflict"
 
 
+async def test_a_version_is_read_as_one(shop: Opener) -> None:
+    """Thousands of digits are no xmin, and no defect."""
+    given: dict[str, Any] = {"table": "orders", "filter": {"id": 1}, "values": {"note": "x"}, "confirm": True}
+    async with shop() as caller:
+        error = await caller.error("update_rows", **given, expected_version="9" * 5000)
+        assert error["code"] == "invalid_arguments"
+
+
+@pytest.mark.parametrize(("columns", "most"), [(1, 4_973), (2, 3_315)])
+async def test_so_many_rows_fit_into_one_call(shop: Opener, columns: int, most: int) -> None:
+    """The most rows that are allowed can be inserted; of more, the error says how many can."""
+    rows = [{"a": n, "b": "x"} if columns == 2 else {"a": n} for n in range(most + 1)]
+    async with shop() as caller:
+        error = await caller.error("insert_rows", table="keyless", rows=rows, confirm=True)
+        assert f"at most {most:,}" in error["hint"]
+        done = await caller.text("insert_rows", table="keyless", rows=rows[1:], columns=[], confirm=True)
+        assert f"INSERT 0 {most}" in done
+
+
+async def test_a_conflict_is_no_longer_than_a_result(shop: Opener) -> None:
+    """The row that it shows is cut short as a result would be."""
+    given: dict[str, Any] = {"table": "orders", "filter": {"id": 1}, "values": {"note": "x"}, "confirm": True}
+    async with shop() as caller:
+        caller.tell("UPDATE orders SET info = to_jsonb(repeat('x', 3000000)) WHERE id = 1 RETURNING 1")
+        error = await caller.error("update_rows", **given, expected_version="1")
+        assert error["code"] == "version_conflict"
+        assert error["details"]["current"][0]["info"].startswith('"xxx')
+        assert len(json.dumps(error)) < 10_000
+
+
+async def test_a_cursor_ends_with_the_key_that_it_went_by(shop: Opener) -> None:
+    """Where the table has another key, or none, by the second page, its rows cannot be found by the first."""
+    async with shop() as caller:
+        _, cursor = await caller.page("read_rows", table="lines", max_rows=1)
+        assert cursor == ""
+        caller.tell("INSERT INTO lines VALUES (1, 1, 'a'), (2, 2, 'b') RETURNING 1")
+        _, cursor = await caller.page("read_rows", table="lines", max_rows=1)
+        for change in ('ALTER TABLE lines ADD UNIQUE ("nr;--")', "ALTER TABLE lines DROP CONSTRAINT lines_pkey"):
+            assert len(await caller.rows("read_rows", cursor=cursor)) == 1
+            with psycopg.connect(caller.url, autocommit=True) as connection:
+                connection.execute(change.encode())
+        assert (await caller.error("read_rows", cursor=cursor))["code"] == "cursor_invalid"
+
+
+INHERITED = """
+    CREATE TABLE parent (id int PRIMARY KEY, t text);
+    CREATE TABLE child () INHERITS (parent);
+    INSERT INTO parent SELECT n, 'p' FROM generate_series(1, 5) n;
+    INSERT INTO child SELECT n, 'c' FROM generate_series(1, 5) n;
+    CREATE DOMAIN filled AS text NOT NULL DEFAULT 'x';
+    CREATE DOMAIN refilled AS filled;
+    CREATE TABLE domains (id int PRIMARY KEY, a filled, b refilled);
+    CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN new.t := coalesce(new.t, ''f''); RETURN new; END';
+    CREATE TABLE named (id int PRIMARY KEY, t text NOT NULL);
+    CREATE TRIGGER fill BEFORE INSERT ON named FOR EACH ROW EXECUTE FUNCTION fill();
+    CREATE FUNCTION put() RETURNS trigger LANGUAGE plpgsql
+        AS 'BEGIN INSERT INTO named VALUES (new.id, new.u); RETURN new; END';
+    CREATE VIEW upper AS SELECT id, upper(t) AS u FROM named;
+    CREATE TRIGGER put INSTEAD OF INSERT ON upper FOR EACH ROW EXECUTE FUNCTION put();
+    CREATE TABLE spaced (" id" int PRIMARY KEY, "x desc" int);
+"""
+
+
+async def test_keys_say_nothing_of_tables_that_inherit(shop: Opener) -> None:
+    """Rows of a child can have the same key: no page is found by it, and no version is of one row."""
+    async with shop() as caller:
+        with psycopg.connect(caller.url, autocommit=True) as connection:
+            connection.execute(INHERITED)
+        found, cursor = await caller.page("read_rows", table="parent", max_rows=3)
+        assert (len(found), cursor) == (3, "")
+        assert len(await caller.rows("read_rows", table="parent")) == 10
+        one: dict[str, Any] = {"filter": {"id": 1}, "values": {"t": "x"}, "expected_version": "1", "confirm": True}
+        assert (await caller.error("update_rows", table="parent", **one))["code"] == "key_missing"
+        assert (await caller.error("update_rows", table="child", **one))["code"] == "key_missing"
+        # A domain's default fills a column that refuses NULL.
+        assert (await caller.rows("insert_rows", table="domains", rows=[{"id": 1}], confirm=True))[0]["b"] == "x"
+        # So does a trigger, and one of a view takes what it computes.
+        assert (await caller.rows("insert_rows", table="named", rows=[{"id": 1, "t": None}], confirm=True))[0][
+            "t"
+        ] == "f"
+        assert "INSERT 0 1" in await caller.text("insert_rows", table="upper", rows=[{"id": 2, "u": "x"}], confirm=True)
+        # Spaces of a name are part of it.
+        assert await caller.rows("read_rows", table="spaced", order_by=[" id desc", "x desc"]) == []
+
+
+async def test_keys_of_another_collation(shop: Opener) -> None:
+    """What a column calls equal, an index of another collation may hold twice: it is no key for pages."""
+    async with shop() as caller:
+        with psycopg.connect(caller.url, autocommit=True) as connection:
+            try:
+                connection.execute("CREATE COLLATION ci (provider=icu, locale='und-u-ks-level2', deterministic=false)")
+            except psycopg.errors.FeatureNotSupported:
+                pytest.skip("this PostgreSQL is built without ICU")
+            connection.execute("CREATE TABLE named (k text COLLATE ci NOT NULL)")
+            connection.execute('CREATE UNIQUE INDEX ON named (k COLLATE "C")')
+            connection.execute("INSERT INTO named VALUES ('a'), ('A'), ('b'), ('B')")
+        found, cursor = await caller.page("read_rows", table="named", max_rows=3)
+        assert (len(found), cursor) == (3, "")
+
+
 async def test_upsert(shop: Opener) -> None:
     """Rows that meet others by the key take the columns that are given; the rest is inserted."""
     rows = [{"email": "ann@x", "vip": False}, {"email": "dee@x", "vip": True}]
@@ -220,6 +321,17 @@ async def test_upsert(shop: Opener) -> None:
         assert [each["vip"] for each in stored] == [False, True]
         assert stored[0]["id"] == 1
         assert caller.tell("SELECT count(*) FROM customers") == 4
+
+
+async def test_upsert_resets_nothing(shop: Opener) -> None:
+    """What only other rows give would be set to its default: rows of different columns are refused."""
+    uneven = [{"id": 1, "customer_id": 1, "note": "n"}, {"id": 2, "customer_id": 1, "total": 9}]
+    async with shop() as caller:
+        error = await caller.error("upsert_rows", table="orders", rows=uneven, confirm=True)
+        assert error["code"] == "invalid_arguments"
+        assert caller.tell("SELECT count(*) FROM orders WHERE total IS NULL") == 0
+        await caller.rows("upsert_rows", table="orders", rows=uneven[1:], confirm=True)
+        assert caller.tell("SELECT status = 'open' AND total = 9 FROM orders WHERE id = 2")
 
 
 async def test_archive_and_restore(shop: Opener) -> None:
@@ -313,6 +425,31 @@ masks:
         )
         assert error["code"] == "version_conflict", error
         assert "ann@x" not in json.dumps(error)
+
+
+async def test_pages_where_keys_are_masked(shop: Opener) -> None:
+    """What is shown of a masked key finds no page: rows go by another key, or are read without a cursor."""
+    governance = """
+version: 1
+masks:
+  - {column: public.accounts.mail, mask: redact, permit: [filter, order]}
+  - {column: public.logins.mail, mask: hash}
+"""
+    async with shop() as caller:
+        with psycopg.connect(caller.url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE accounts (mail text PRIMARY KEY, n int NOT NULL UNIQUE)")
+            connection.execute("CREATE TABLE logins (mail text PRIMARY KEY, n int)")
+            connection.execute("INSERT INTO accounts SELECT 'a' || n, n FROM generate_series(1, 5) n")
+            connection.execute("INSERT INTO logins SELECT 'a' || n, n FROM generate_series(1, 5) n")
+    async with shop(governance) as caller:
+        found, cursor = await caller.page("read_rows", table="accounts", max_rows=3)
+        found += await caller.rows("read_rows", cursor=cursor)
+        assert [each["n"] for each in found] == [1, 2, 3, 4, 5]
+        assert {each["mail"] for each in found} == {"[redacted]"}
+        found, cursor = await caller.page("read_rows", table="accounts", order_by=["mail desc"], max_rows=3)
+        assert ([each["n"] for each in found], cursor) == ([5, 4, 3], "")
+        found, cursor = await caller.page("read_rows", table="logins", max_rows=3)
+        assert (len(found), cursor) == (3, "")
 
 
 async def test_profiles(shop: Opener) -> None:

@@ -81,6 +81,9 @@ async def compose_upsert(
     target = await _rows_table.load(ctx, table)
     target.check_can("UPDATE")
     names, slots = _rows_change.inserted(target, rows, ctx.limits.max_affected_rows)
+    if any(len(row) < len(names) for row in rows):
+        # What one row leaves out would be reset where it meets another: only what is given is set.
+        raise ArgumentError("The rows give different columns.", hint="Give the same in each, or make several calls.")
     met = target.key(key, immediate=True).columns
     for name in met:
         if any(name not in row for row in rows):
