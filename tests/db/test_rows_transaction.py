@@ -471,3 +471,23 @@ async def test_masked_columns_are_not_added_to(shop: Opener) -> None:
     async with shop("version: 1\nmasks:\n  - column: public.products.stock\n    mask: redact\n") as caller:
         error = await refused(caller, {**take(1, 1), "filter": {"id": 1}})
         assert (error["code"], error["details"]["step"]) == ("mask_violation", 0)
+
+
+async def test_it_is_undone_whole(any_database_url: str, calls: Callable[[str], Opener]) -> None:
+    """Also where steps found their rows by references, and several changed the same one."""
+    run_sql(any_database_url, SHOP)
+    products = "SELECT json_agg(p ORDER BY id)::text FROM products p"
+    async with calls(any_database_url)() as caller:
+        before = caller.tell(products)
+        which = {"id": ref("order.rows[0].id")}
+        new = {"note": "x", "version": {"$add": 3}}
+        note = {"tool": "update_rows", "table": "orders", "filter": which, "values": new}
+        read = {"tool": "read_rows", "table": "products", "key": 1, "as": "pen"}
+        rows = [{"id": ref("pen.rows[0].id"), "name": "PEN", "stock": 9}]
+        upsert = {"tool": "upsert_rows", "table": "products", "rows": rows}
+        await done(caller, read, ORDER, item(), take(1, 1), note, upsert)
+        changes = await caller.rows("list_changes")
+        assert [change["tool"] for change in changes][:2] == ["upsert_rows", "update_rows"]
+        await caller.text("undo_change", change_id=changes[0]["change_id"].partition(".")[0], confirm=True)
+        assert caller.tell(products) == before
+        assert caller.tell("SELECT count(*) FROM orders") == 0
