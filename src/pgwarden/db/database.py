@@ -447,6 +447,11 @@ class Database:
                 log.warning("%s", warning)
         return catalog
 
+    @property
+    def known(self) -> Catalog | None:
+        """The catalog as it was last looked at; the same object while nothing changed. None: it was not yet."""
+        return self._learned
+
     async def bound(self) -> Bound | None:
         """Return the policy's rules bound to this database's objects; None where there are no rules.
 
