@@ -17,7 +17,6 @@ from pgwarden.db import planning, roles
 from pgwarden.db.blocks import Blocks, Parameters
 from pgwarden.db.catalog import CatalogCache
 from pgwarden.db.change import Change, Done, Fate, rows_only
-from pgwarden.db.connect import Address, Attempt
 from pgwarden.db.cursor import Collector, Keeper
 from pgwarden.db.export import Exporter, Order, Progress
 from pgwarden.db.hiding import veils
@@ -26,9 +25,11 @@ from pgwarden.db.pool import Pool
 from pgwarden.db.read import Reader, Request
 from pgwarden.db.recent import Recent
 from pgwarden.db.recorder import Recorder
-from pgwarden.db.routing import Router, Target, TargetStatus
+from pgwarden.db.routing import Router, Target
+from pgwarden.db.servers import Servers
 from pgwarden.db.session import Session
 from pgwarden.db.statements import Statements
+from pgwarden.db.tasks import Tasks
 from pgwarden.db.types import TypeNames
 from pgwarden.db.watchdog import Watchdog
 from pgwarden.db.write import Isolation, Manner, Writer
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CANCEL_S = 1.5
-"""Seconds that a cancelled call waits for its statement to end on the server."""
 _TEND_S = 30.0
 """Seconds between two rounds of closing old links where the watchdog is off."""
 
@@ -110,7 +109,6 @@ class Database:
         """
         self.recorder = recorder
         self._name = database
-        self._pings_s = connection.watchdog_interval
         self.blocks = Blocks()
         self._limits = limits
         given = connection.database_url.get_secret_value() if connection.database_url else ""
@@ -125,7 +123,9 @@ class Database:
         tend = [target.pool.tend for target in self._router.targets]
         self._watchdog = Watchdog(tend, connection.watchdog_interval or _TEND_S)
         self._turns = asyncio.Semaphore(limits.max_concurrency)
-        self._running: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks()
+        pings_s = connection.watchdog_interval
+        self.servers = Servers(self._router, self._watchdog, scopes, self._turns, self._tasks, pings_s)
         self._types = TypeNames()
         self._catalog = CatalogCache()
         self._recent = Recent()
@@ -139,7 +139,6 @@ class Database:
         self._writes = writes
         self._scopes = scopes
         self._role: roles.RoleReport | None = None
-        self._closed = False
         self.pool_max = connection.pool_max
         self.on_transaction_end: Callable[[Ended], None] | None = None
         """Told of every interactive transaction that has ended."""
@@ -294,7 +293,7 @@ class Database:
 
         with self._fate(rows_only=True) as fate:
             async with self._turns:
-                done = await self._shielded(self._router.transact(run, manner, fate))
+                done = await self._tasks.run(self._router.transact(run, manner, fate))
             return [await self._written(each, dry_run=dry_run) for each in done]
 
     async def export(
@@ -330,7 +329,7 @@ class Database:
         order = Order(statement, params, sink, timeout_s, max_rows, masking, progress)
         self._watchdog.wake()
         async with self._turns:
-            done = await self._shielded(self._router.export(order))
+            done = await self._tasks.run(self._router.export(order))
         types = await self._types.of([field.oid for field in done.fields], self._lookup_types)
         columns = (Column(field.name, type_) for field, type_ in zip(done.fields, types, strict=True))
         return tuple(columns), done.count
@@ -495,61 +494,11 @@ class Database:
             self._role = roles.excess(roles.report(row), writes=self._writes)
         return self._role
 
-    @property
-    def replicated(self) -> bool:
-        """Whether replicas are configured."""
-        return bool(self._router.replicas)
-
-    async def status(self) -> list[TargetStatus]:
-        """Ask every server how it is, the primary first. Never raises for one that does not answer.
-
-        Raises:
-            ScopeError: The token lacks the scope database:read.
-        """
-        self._scopes.require(READ_SCOPE)
-        self._watchdog.wake()
-        return await self._shielded(self._router.status())
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is an open connection to any of the servers."""
-        return any(target.pool.idle or target.pool.busy for target in self._router.targets)
-
-    def pools(self) -> list[tuple[str, int, int, int]]:
-        """Return for every server its name, and its connections: in use, idle, and how many it may have."""
-        return [(target.name, target.pool.busy, target.pool.idle, target.pool.most) for target in self._router.targets]
-
-    @property
-    def watch_s(self) -> float:
-        """Seconds between two pings of idle connections; 0 where there are none."""
-        return self._pings_s
-
-    def address(self, name: str = "primary") -> Address | None:
-        """Return where a server is, without secrets; None where it is no server of this database."""
-        target = next((each for each in self._router.targets if each.name == name), None)
-        return None if target is None else target.pool.connector.address()
-
-    async def attempt(self, name: str = "primary") -> Attempt:
-        """Connect once to a server, beside the pool, and say how that went; for whom the cause matters.
-
-        Raises:
-            ScopeError: The token lacks the scope database:read.
-            UnavailableError: No connection could be made; the code is the cause.
-        """
-        self._scopes.require(READ_SCOPE)
-        target = next(each for each in self._router.targets if each.name == name)
-        async with self._turns:
-            return await self._shielded(target.pool.connector.attempt())
-
     async def close(self) -> None:
         """End running statements on the server and close every connection; takes 2 seconds at most."""
-        self._closed = True
         with anyio.CancelScope(shield=True):
             await self._watchdog.stop()
-            for task in list(self._running):
-                task.cancel()
-            if self._running:
-                await asyncio.wait(self._running, timeout=_CANCEL_S)
+            await self._tasks.end()
             if self._transactions is not None:
                 await self._transactions.close()
             await self._router.close()
@@ -576,7 +525,7 @@ class Database:
 
     async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
         """Run work that a cancellation must reach exactly once, and that the end of the database cancels."""
-        return await self._shielded(work)
+        return await self._tasks.run(work)
 
     async def settle(self, work: Callable[[Fate], Coroutine[Any, Any, T]], *, rows_only: bool) -> T:
         """Run the end of a transaction, shielded as `write` is; a cancellation says what became of it.
@@ -586,7 +535,7 @@ class Database:
             rows_only: Whether no definitions were changed.
         """
         with self._fate(rows_only) as fate:
-            return await self._shielded(work(fate))
+            return await self._tasks.run(work(fate))
 
     async def _check(self, scope: str = READ_SCOPE) -> None:
         self._scopes.require(scope)
@@ -596,7 +545,7 @@ class Database:
     async def _change(self, change: Change) -> Written:
         with self._fate(rows_only(change.statement)) as fate:
             async with self._turns:
-                done = await self._shielded(self._router.write(change, fate))
+                done = await self._tasks.run(self._router.write(change, fate))
             return await self._written(done, dry_run=change.dry_run)
 
     @contextmanager
@@ -647,34 +596,7 @@ class Database:
     async def _collect(self, request: Request, *, primary: bool) -> Collector:
         self._watchdog.wake()
         async with self._turns:
-            return await self._shielded(self._router.run(request, primary=primary))
-
-    async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run work in a task of its own, that a cancellation reaches exactly once.
-
-        anyio cancels again at every await, which would interrupt the cancelling of the statement itself.
-        """
-        if self._closed:
-            work.close()
-            raise DatabaseError("The database is closed.")
-        task = asyncio.get_running_loop().create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._ended)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if not _cancelled():
-                # Not the caller: `close` has ended the task.
-                raise DatabaseError("The database was closed.") from None
-            with anyio.CancelScope(shield=True):
-                task.cancel()
-                await asyncio.wait({task}, timeout=_CANCEL_S)
-            raise
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # Seen: the caller may be gone.
+            return await self._tasks.run(self._router.run(request, primary=primary))
 
     def _ours(self, block: str, params: Parameters) -> Request:
         return Request(block, params, self._limits.statement_timeout, block=True)
@@ -684,9 +606,3 @@ class Database:
 
     async def _lookup_types(self, oids: Sequence[int]) -> list[tuple[Cell, ...]]:
         return await self._fetch("type_names", ([*oids],))
-
-
-def _cancelled() -> bool:
-    """Tell whether the current task is being cancelled, by asyncio or anyio."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
