@@ -19,7 +19,7 @@ _ARGUMENTS = 32
 _CHARS = 4_000
 """Characters of one of them."""
 _NAME_CHARS = 128
-_OF_ROWS = frozenset({"rows", "values", "key", "filter"})
+_OF_ROWS = frozenset({"rows", "values", "key", "keys", "filter"})
 """Arguments that hold values of rows: only their shape is described."""
 _OF_STEPS = ("tool", "table", "as", "expect_rows")
 """What is kept of a step of a transaction; of the rest, the shape."""

@@ -120,6 +120,9 @@ class Database:
         tend = [target.pool.tend for target in self._router.targets]
         self._watchdog = Watchdog(tend, connection.watchdog_interval or _TEND_S)
         self._turns = asyncio.Semaphore(limits.max_concurrency)
+        # An export may take minutes. What is left is enough for the transactions that stand, and for one call more.
+        standing = min(limits.max_transactions, connection.pool_max - 1)
+        self._exports = asyncio.Semaphore(max(1, min(limits.max_concurrency, connection.pool_max) - standing - 1))
         self._running: set[asyncio.Task[Any]] = set()
         self._types = TypeNames()
         self._catalog = CatalogCache()
@@ -320,7 +323,7 @@ class Database:
         await self._check()
         order = Order(statement, params, sink, timeout_s, max_rows, masking, progress)
         self._watchdog.wake()
-        async with self._turns:
+        async with self._exports, self._turns:
             done = await self._shielded(self._router.export(order))
         types = await self._types.of([field.oid for field in done.fields], self._lookup_types)
         columns = (Column(field.name, type_) for field, type_ in zip(done.fields, types, strict=True))
