@@ -366,8 +366,8 @@ async def test_the_loop_is_free(open_database: OpenDatabase, any_database_url: s
 async def test_a_connection_is_left(open_database: OpenDatabase, any_database_url: str) -> None:
     """However many exports there are, a transaction can begin and other calls go on; the exports take turns."""
     limits = LimitSettings(max_transactions=1)
-    async with open_database(any_database_url, limits=limits, pool_max=4, writes=True) as db:
-        sql = f"SELECT n AS endless FROM {STREAM} AS s"
+    async with open_database(any_database_url, limits=limits, pool_max=5, writes=True) as db:
+        sql = "SELECT 1 AS endless FROM pg_sleep(10)"
         tasks = [asyncio.create_task(exported(db, sql, "csv")) for _ in range(8)]
         await until(any_database_url, running=2)
         made = await asyncio.wait_for(db.transactions.begin("read committed", read_only=False, deferrable=False), 5)

@@ -235,6 +235,36 @@ async def test_the_cap_leaves_a_connection(one: str, open_database: OpenDatabase
                 await db.transactions.begin("read committed", read_only=False, deferrable=False)
 
 
+async def test_those_who_wait_for_it_are_not_in_its_way(items: str, open_database: OpenDatabase) -> None:
+    """However many calls wait for its locks, what runs in it goes on, is judged and is committed."""
+    limits = LimitSettings(max_concurrency=20, transaction_idle=1, lock_timeout=10)
+    async with open_database(items, limits=limits, pool_max=5, writes=True) as db, begun(db) as place:
+        await write(place, "UPDATE item SET name = 'x' WHERE id = 1")
+        waiting = [
+            asyncio.create_task(write(db, "UPDATE item SET name = name || $1 WHERE id = 1", "y")) for _ in range(8)
+        ]
+        while not outside(items, "SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - of the server
+            await asyncio.sleep(0.02)
+        async with asyncio.timeout(5):
+            db.forget()
+            await place.catalog()
+            assert (await read(place, "SELECT name FROM item WHERE id = 1")).rows == [("x",)]
+            await db.transactions.commit(place.transaction)
+            await asyncio.gather(*waiting)
+        assert outside(items, "SELECT name FROM item WHERE id = 1") == "xyyyyyyyy"
+
+
+async def test_a_call_in_it_is_no_idling(one: str, open_database: OpenDatabase) -> None:
+    """Also where it takes longer to come to its statement; idling counts from its end."""
+    limits = LimitSettings().model_copy(update={"transaction_idle": 0.3})
+    async with open_database(one, limits=limits) as db, begun(db) as place:
+        with place.transaction.turn():
+            await asyncio.sleep(0.6)
+            assert await ids(place) == [1, 2, 3, 4, 5]
+        assert place.transaction.idle_left > 0.2
+        assert "nothing ran in it" in (await until_gone(place)).why
+
+
 async def test_idling_ends_it(one: str, open_database: OpenDatabase) -> None:
     """A second without a statement: rolled back, its locks gone, and the reason is known; statements start it anew."""
     told: list[Ended] = []

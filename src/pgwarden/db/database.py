@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -119,10 +119,13 @@ class Database:
         self._router = Router(primary, replicas, connection.replica_max_lag)
         tend = [target.pool.tend for target in self._router.targets]
         self._watchdog = Watchdog(tend, connection.watchdog_interval or _TEND_S)
-        self._turns = asyncio.Semaphore(limits.max_concurrency)
-        # An export may take minutes. What is left is enough for the transactions that stand, and for one call more.
-        standing = min(limits.max_transactions, connection.pool_max - 1)
-        self._exports = asyncio.Semaphore(max(1, min(limits.max_concurrency, connection.pool_max) - standing - 1))
+        # What callers run may wait for a lock of a transaction that stands. Its own statements take no turn, and what is
+        # asked to judge them takes none either, and finds a connection: else nothing could free the lock.
+        standing = min(limits.max_transactions, connection.pool_max - 1) if writes else 0
+        turns = max(1, min(limits.max_concurrency, connection.pool_max - standing - 1))
+        self._turns = asyncio.Semaphore(turns)
+        # An export may take minutes, in which other calls go on.
+        self._exports = asyncio.Semaphore(max(1, turns - 1))
         self._running: set[asyncio.Task[Any]] = set()
         self._types = TypeNames()
         self._catalog = CatalogCache()
@@ -631,9 +634,9 @@ class Database:
         columns = tuple(Column(name, type_) for name, type_ in zip(found.names, types, strict=True))
         return Rows(columns, found.rows, truncated=found.truncated)
 
-    async def _collect(self, request: Request, *, primary: bool) -> Collector:
+    async def _collect(self, request: Request, *, primary: bool, ours: bool = False) -> Collector:
         self._watchdog.wake()
-        async with self._turns:
+        async with nullcontext() if ours else self._turns:
             return await self._shielded(self._router.run(request, primary=primary))
 
     async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
@@ -667,7 +670,7 @@ class Database:
         return Request(block, params, self._limits.statement_timeout, block=True)
 
     async def _fetch(self, block: str, params: Sequence[object]) -> list[tuple[Cell, ...]]:
-        return (await self._collect(self._ours(block, params), primary=False)).rows
+        return (await self._collect(self._ours(block, params), primary=False, ours=True)).rows
 
     async def _lookup_types(self, oids: Sequence[int]) -> list[tuple[Cell, ...]]:
         return await self._fetch("type_names", ([*oids],))
