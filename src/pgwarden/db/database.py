@@ -119,8 +119,8 @@ class Database:
         self._router = Router(primary, replicas, connection.replica_max_lag)
         tend = [target.pool.tend for target in self._router.targets]
         self._watchdog = Watchdog(tend, connection.watchdog_interval or _TEND_S)
-        # What callers run may wait for a lock of a transaction that stands. Its own statements take no turn, and what is
-        # asked to judge them takes none either, and finds a connection: else nothing could free the lock.
+        # What callers run may wait for a lock of a transaction that stands. Its own statements take no turn, and what
+        # is asked to judge them takes none either, and finds a connection: else nothing could free the lock.
         standing = min(limits.max_transactions, connection.pool_max - 1) if writes else 0
         turns = max(1, min(limits.max_concurrency, connection.pool_max - standing - 1))
         self._turns = asyncio.Semaphore(turns)
