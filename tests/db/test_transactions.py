@@ -183,6 +183,43 @@ async def test_definitions_are_known_inside_alone(items: str, open_database: Ope
         assert "made_again" in (await db.catalog()).names["public"]
 
 
+SETS = """
+CREATE SCHEMA other;
+CREATE TABLE other.item AS SELECT 99 AS id, 'hidden' AS name;
+CREATE FUNCTION sets() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+    PERFORM set_config('search_path', 'other', false), set_config('role', 'plain_reader', false);
+    RETURN NEW;
+END$$;
+CREATE TRIGGER sets AFTER UPDATE ON item FOR EACH ROW EXECUTE FUNCTION sets();
+CREATE PROCEDURE moves() LANGUAGE plpgsql AS $$BEGIN PERFORM set_config('search_path', 'other', false); END$$;
+"""
+
+
+@pytest.mark.parametrize("pipeline", ["auto", "off"])
+async def test_names_mean_what_they_were_judged_to_mean(items: str, pipeline: str, open_database: OpenDatabase) -> None:
+    """What a trigger or a procedure sets for the session is gone before the next statement, a read or a change."""
+    run_sql(items, SETS)
+    async with open_database(items, pipeline=pipeline) as db, begun(db) as place:
+        asked = "SELECT current_setting('search_path'), current_user::text"
+        before = (await read(place, asked)).rows
+        for change in ("UPDATE item SET name = 'x' WHERE id = 1", "CALL moves()"):
+            await write(place, change)
+            assert await ids(place) == [1, 2, 3, 4, 5]
+            assert (await read(place, asked)).rows == before
+            await write(place, change)
+            assert (await write(place, "UPDATE item SET name = 'y' WHERE id = 2")).affected == 1
+        await db.transactions.commit(place.transaction)
+        assert (await read(db, asked)).rows == before
+
+        async def both(statements: Any) -> None:
+            for _ in range(2):
+                await statements.write("UPDATE item SET name = 'z' WHERE id = 3", (), limit=1, max_bytes=9, timeout_s=5)
+
+        await db.transact(both, timeout_s=5, max_affected=None)
+    assert outside(items, "SELECT name FROM item WHERE id = 3") == "z"
+    assert outside(items, "SELECT name FROM other.item") == "hidden"
+
+
 async def test_a_snapshot_does_not_judge_by_old_definitions(one: str, open_database: OpenDatabase) -> None:
     """Under repeatable read, definitions of others count and cannot be read: it is refused, once it reads its own."""
     async with open_database(one) as db, begun(db, "repeatable read") as place:

@@ -482,7 +482,7 @@ class Database:
         """
         self._scopes.require(READ_SCOPE)
         if self._role is None:
-            found = await self._collect(self._ours("role", {}), primary=False)
+            found = await self._collect(self._ours("role", {}), primary=False, ours=True)
             row = dict(zip(found.names, found.rows[0], strict=True))
             self._role = roles.excess(roles.report(row), writes=self._writes)
         return self._role
