@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "pgwarden"
 
 LAYERS = (
     {"errors", "results"},
-    {"settings", "format", "pages", "rate", "audit", "knowledge", "toolsets", "keys", "exports", "watch"},
+    {"settings", "format", "pages", "rate", "audit", "knowledge", "undo", "toolsets", "keys", "exports", "watch"},
     {"tokens"},
     {"policy"},
     {"guard"},

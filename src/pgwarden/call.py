@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from pgwarden.db import Database
     from pgwarden.db.outcome import Ended
     from pgwarden.db.transaction import Transaction
+    from pgwarden.guard.catalog import Catalog
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +177,8 @@ class CallPath:
         self._judge = Judge(policy, limits)
         self._rate = RateLimit(limits.rate_limit, buckets=self._session.buckets)
         self.definitions = 0
-        """How many changes of the schema, or of code and rights, were made."""
+        """How many changes of the schema, or of code and rights, were made or seen."""
+        self._seen: Catalog | None = None
         self._tools: dict[str, tuple[ToolSpec, str]] = {
             spec.name: (spec.offered(lambda feature: bool(getattr(policy, feature))), category.name)
             for category in categories
@@ -359,8 +361,18 @@ class CallPath:
                 self._announce(record)
             with judged.absences():
                 result = judged.answered(await spec.function(context, **values))
-            self.definitions += _defines(judged, record, database)
+            self._notice(spec, database, defined=_defines(judged, record, database))
             return self._render(record, spec, given, result, form)
+
+    def _notice(self, spec: ToolSpec, database: Database, *, defined: bool) -> None:
+        """Count a change of definitions: the call's own, or one of others that its look at the catalog has shown."""
+        if defined:
+            self.definitions += 1
+            # What is seen next is, or has, that change.
+            self._seen = None
+        elif spec.sql is not None and database.transaction is None and database.known is not self._seen:
+            self.definitions += self._seen is not None
+            self._seen = database.known
 
     @contextmanager
     def _place(self, database: Database, spec: ToolSpec, values: Mapping[str, Any]) -> Iterator[Database]:
@@ -536,7 +548,7 @@ class CallPath:
         if isinstance(result, Rows):
             return self._render_rows(record, spec, given, result, form)
         links: tuple[FileLink, ...] = ()
-        record.affected = result.affected
+        record.affected, record.change = result.affected, result.change
         if isinstance(result, Ack):
             record.transaction = record.transaction or str(result.data.get("transaction_id", ""))
             record.rows, record.note, links = result.rows, result.note, result.links
@@ -545,7 +557,7 @@ class CallPath:
 
     def _render_rows(self, record: Record, spec: ToolSpec, given: Mapping[str, Any], rows: Rows, form: str) -> Answer:
         table = render_table(rows, form, Caps(self._limits.max_result_bytes, self._limits.max_cell_chars))
-        record.rows, record.affected = table.shown, rows.affected
+        record.rows, record.affected, record.change = table.shown, rows.affected, rows.change
         cursor = None
         if table.more and rows.next_page is not None:
             cursor = self._session.pages.save(spec.name, given, rows.next_page(table.shown), self._at)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pgwarden.catalogue import ToolSpec
     from pgwarden.connections import Connections
     from pgwarden.db import Database
+    from pgwarden.db.capture import Capture
     from pgwarden.exports import ExportFolder
     from pgwarden.guard.verdict import Verdict
     from pgwarden.knowledge import Insights, Knowledge
@@ -34,12 +35,14 @@ class Composed:
             before it return.
         about: What the tool wants to find again when it runs the statement; never shown.
         spec: The tool whose call it stands for; None: the one that made it.
+        capture: What to keep of the rows that it changes, or why nothing can be kept; None: nothing is to be.
     """
 
     sql: str
     params: tuple[Bindable, ...] = ()
     about: Any = None
     spec: ToolSpec | None = None
+    capture: Capture | str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,12 @@ class TransactionError(DatabaseError):
     code = "transaction_failed"
 
 
+class UndoError(QueryError):
+    """What is needed to undo the change cannot be kept, or was not."""
+
+    code = "undo_unavailable"
+
+
 class NotSupportedError(WardenError):
     """This server does not support it."""
 

@@ -19,11 +19,18 @@ _ARGUMENTS = 32
 _CHARS = 4_000
 """Characters of one of them."""
 _NAME_CHARS = 128
-_OF_ROWS = frozenset({"rows", "values", "key", "keys", "filter"})
+_OF_ROWS = frozenset({"rows", "values", "key", "keys", "filter", "expected_version"})
 """Arguments that hold values of rows: only their shape is described."""
+_CONNECTIVES = ("and", "or", "not")
+_OPERATORS = frozenset(
+    {
+        *("=", "<>", "!=", "==", "<", "<=", ">", ">=", "eq", "ne", "lt", "lte", "gt", "gte"),
+        *("in", "like", "ilike", "between", "is_null", "contains", "overlaps"),
+    }
+)
 _OF_STEPS = ("tool", "table", "as", "expect_rows")
 """What is kept of a step of a transaction; of the rest, the shape."""
-_SHAPE_DEPTH = 8
+_SHAPE_DEPTH = 16
 _STEPS = 64
 """Steps of a transaction that are described."""
 _MAY_HOLD_SECRET = re.compile(r"pass|secret|://", re.IGNORECASE)
@@ -50,6 +57,7 @@ class Record:
         connection: The connection that it ran on; empty where there is but one.
         note: What became of a change whose call was cancelled, or what file was made.
         changed: Whether it came to a change that was about to run.
+        change: The id by which what was done can be undone; empty: none.
         transaction: The id of the interactive transaction that it ran in, or was about; empty: none.
     """
 
@@ -68,6 +76,7 @@ class Record:
     note: str | None = None
     connection: str = ""
     transaction: str = ""
+    change: str = ""
     started: float = field(default_factory=time.perf_counter)
 
     def fail(self, exc: WardenError) -> None:
@@ -95,6 +104,7 @@ class Record:
             "rows": self.rows,
             "affected": self.affected,
             "transaction": _without_secrets(self.transaction)[:_NAME_CHARS] or None,
+            "change": self.change or None,
             "note": self.note,
             "ms": None if self.outcome == "started" else round((time.perf_counter() - self.started) * 1000, 2),
         }
@@ -107,7 +117,7 @@ class Record:
         if name == "steps" and isinstance(value, list):
             value = [_step(each) for each in islice(value, _STEPS)]
         elif name in _OF_ROWS:
-            value = _shape(value)
+            value = _shape(name, value)
             if isinstance(value, str):
                 return value
         if name == "url":
@@ -131,26 +141,56 @@ class Record:
 
 def _step(value: Any) -> Any:
     """Return what a step of a transaction is, without its values."""
-    shape = _shape(value)
-    if not isinstance(shape, dict):
-        return shape
-    return shape | {name: value[name] for name in _OF_STEPS if isinstance(value.get(name), str | int)}
-
-
-def _shape(value: Any, depth: int = 0) -> Any:
-    """Return which columns an argument names, and how, without their values."""
-    if isinstance(value, dict) and depth < _SHAPE_DEPTH:
-        return {name: _shape(each, depth + 1) for name, each in islice(value.items(), _ARGUMENTS)}
-    if not isinstance(value, list) or depth == _SHAPE_DEPTH:
+    if not isinstance(value, dict):
         return "?"
-    if value and all(isinstance(each, dict) for each in value):
-        shapes: list[Any] = []
-        for each in islice(value, _ARGUMENTS):
-            shape = _shape(each, depth + 1)
-            if shape not in shapes:
-                shapes.append(shape)
-        return [f"{len(value)} of", *shapes] if len(value) > len(shapes) else shapes
-    return f"{len(value)} values"
+    return {
+        name: each if name in _OF_STEPS and isinstance(each, str | int) else _shape(name, each)
+        for name, each in islice(value.items(), _ARGUMENTS)
+    }
+
+
+def _shape(name: str, value: Any) -> Any:
+    """Return which columns an argument names, and how, without their values: what is in a JSON document is a value."""
+    if name == "filter":
+        return _conditions(value, 0)
+    if isinstance(value, dict):
+        return dict.fromkeys(islice(value, _ARGUMENTS), "?")
+    if not isinstance(value, list):
+        return "?"
+    if not value or not all(isinstance(each, dict) for each in value):
+        return f"{len(value)} values"
+    shapes: list[Any] = []
+    for each in islice(value, _ARGUMENTS):
+        shape = dict.fromkeys(islice(each, _ARGUMENTS), "?")
+        if shape not in shapes:
+            shapes.append(shape)
+    return [f"{len(value)} of", *shapes] if len(value) > len(shapes) else shapes
+
+
+def _conditions(value: Any, depth: int) -> Any:
+    """Return what a filter names: columns, their operators, and how conditions are joined."""
+    if isinstance(value, list) and depth < _SHAPE_DEPTH:
+        return [_conditions(each, depth + 1) for each in islice(value, _ARGUMENTS)]
+    if not isinstance(value, dict) or depth == _SHAPE_DEPTH:
+        return "?"
+    shape: dict[str, Any] = {}
+    for name, each in islice(value.items(), _ARGUMENTS):
+        if name in _CONNECTIVES:
+            shape[name] = _conditions(each, depth + 1)
+        elif isinstance(each, dict):
+            shape[name] = {_operator(word): _count(operand) for word, operand in islice(each.items(), _ARGUMENTS)}
+        else:
+            shape[name] = "?"
+    return shape
+
+
+def _operator(word: str) -> str:
+    """Return an operator; where a document is given in the place of one, its names are values."""
+    return word if word.lower() in _OPERATORS else "?"
+
+
+def _count(operand: Any) -> str:
+    return f"{len(operand)} values" if isinstance(operand, list) else "?"
 
 
 def _address(value: Any) -> str:

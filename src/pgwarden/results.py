@@ -64,6 +64,7 @@ class Rows:
     notes: tuple[str, ...] = ()
     affected: int | None = None
     said: tuple[str, ...] = ()
+    change: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class Report:
     untrusted: bool = True
     affected: int | None = None
     images: tuple[Image, ...] = ()
+    change: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ class Ack:
     data: dict[str, Any] = field(default_factory=dict)
     affected: int | None = None
     said: tuple[str, ...] = ()
+    change: str = ""
     links: tuple[FileLink, ...] = ()
     rows: int | None = None
     note: str | None = None
@@ -141,7 +144,8 @@ class Written:
     `tag` is the server's command tag ("UPDATE 3"), `affected` the number of rows in it (None: the command has none),
     `rows` what RETURNING gave (None: nothing), `rolled_back` whether it was a dry run, `notices` what the server had to
     say meanwhile (some of it, where it was much), `touched` every table whose rows it changed, as far as the server
-    counts them (TRUNCATE and what runs outside a transaction are not counted).
+    counts them (TRUNCATE and what runs outside a transaction are not counted). `change` is the id by which it can be
+    undone (empty: it cannot), `kept_not` why it cannot although that was asked for.
     """
 
     tag: str
@@ -150,6 +154,8 @@ class Written:
     rolled_back: bool = False
     notices: tuple[str, ...] = ()
     touched: tuple[Touched, ...] = ()
+    change: str = ""
+    kept_not: str = ""
 
 
 @dataclass(slots=True)

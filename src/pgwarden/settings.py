@@ -115,6 +115,14 @@ class StateSettings(_Concern):
     )
     audit_max_bytes: int = Field(0, ge=0, description="Size from which on the audit log is rotated; 0 = never.")
     audit_keep: int = Field(10, ge=1, le=10_000, description="Rotated audit logs kept.")
+    undo: Literal["on", "off"] = Field(
+        "on", description="Whether rows are kept as they were before row tools change them."
+    )
+    undo_days: float = Field(7, gt=0, le=3650, description="Days for which they are kept.")
+    undo_max_bytes: int = Field(268_435_456, ge=0, description="Bytes of all that is kept; the oldest go first.")
+    undo_max_change_bytes: int = Field(
+        16_777_216, ge=0, description="Bytes of rows of one change, beyond which it cannot be undone."
+    )
     audit_literals: bool = Field(True, description="Whether literals of SQL stay in the audit log.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("WARNING", description="Of the log on stderr.")
 

@@ -16,6 +16,7 @@ from pgwarden.settings import LIBPQ_VARIABLES, LimitSettings, Settings
 
 if TYPE_CHECKING:
     from pgwarden.db import Database
+    from pgwarden.db.recorder import Recorder
 
 
 class Absent:
@@ -147,7 +148,19 @@ class DatabaseSource:
             rules=self._policy.objects,
             mask_key=keys.make(self._settings.state.home / "mask.key") if self._policy.objects.hashes else b"",
             database=self._name,
+            recorder=self._recorder() if self._policy.writes else None,
         )
+
+    def _recorder(self) -> Recorder | None:
+        """Return what keeps rows as they were, where that is wanted."""
+        from pgwarden.db.recorder import Recorder
+        from pgwarden.undo import Journal
+
+        state = self._settings.state
+        if state.undo == "off":
+            return None
+        journal = Journal(state.home / "changes", days=state.undo_days, max_bytes=state.undo_max_bytes)
+        return Recorder(journal, self._scopes.token_id or "stdio", state.undo_max_change_bytes)
 
     async def _embedded(self) -> str | None:
         """Return the URL of the embedded server; None where there is none to start."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,6 +19,13 @@ from pydantic import ValidationError
 
 _DRAIN = 2.0
 """Seconds that cancelled calls have to end their statements and write their audit line."""
+
+_ID_DIGITS = 18
+_READABLE = "A text must not have half a surrogate pair, nor an argument be nested hundreds deep or a number endless."
+_TOKEN = re.compile(
+    r'[{}\[\]]|"(?P<name>id|method)"\s*:\s*(?P<value>"(?:[^"\\]|\\.)*"|-?\d{1,18}(?![\d.eE]))|"(?:[^"\\]|\\.)*"'
+)
+"""What matters of JSON to find the members of its outermost object: brackets, strings, and members of these names."""
 
 Item = SessionMessage | Exception
 
@@ -86,14 +94,41 @@ class AnsweredFrames:
 
 def _refusal(exc: ValidationError) -> JSONRPCError | None:
     error = exc.errors(include_url=False, include_context=False)[0]
+    number = (
+        _id(error["input"]) if error["type"] == "json_invalid" and isinstance(error["input"], str | bytes) else None
+    )
+    if number is None:
+        return None
+    message = f"The request cannot be read: {error['msg']}. {_READABLE}"
+    return JSONRPCError(jsonrpc="2.0", id=number, error=ErrorData(code=PARSE_ERROR, message=message))
+
+
+def _id(text: str | bytes) -> str | int | None:
+    """Return the id of a request, of which at least the outermost object can be read; None where it has none."""
     try:
-        frame = json.loads(error["input"]) if error["type"] == "json_invalid" else None
-    except (ValueError, RecursionError):
+        frame = json.loads(text, parse_int=lambda digits: int(digits) if len(digits) <= _ID_DIGITS else None)
+    except ValueError:
         return None
-    if not isinstance(frame, dict) or "method" not in frame or not isinstance(frame.get("id"), str | int):
+    except RecursionError:
+        frame = _outermost(text if isinstance(text, str) else text.decode(errors="replace"))
+    if not isinstance(frame, dict) or "method" not in frame:
         return None
-    message = f"The request is not valid JSON: {error['msg']}. A text must not contain half a surrogate pair."
-    return JSONRPCError(jsonrpc="2.0", id=frame["id"], error=ErrorData(code=PARSE_ERROR, message=message))
+    number = frame.get("id")
+    return number if isinstance(number, str | int) and not isinstance(number, bool) else None
+
+
+def _outermost(text: str) -> dict[str, Any]:
+    """Return the members of an object that are plain, where what is nested is too deep to be read."""
+    depth, members = 0, {}
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        if token in ("{", "["):
+            depth += 1
+        elif token in ("}", "]"):
+            depth -= 1
+        elif depth == 1 and match["name"] is not None:
+            members[match["name"]] = json.loads(match["value"])
+    return members
 
 
 @asynccontextmanager

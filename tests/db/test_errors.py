@@ -60,6 +60,22 @@ async def test_hints_of_the_server_come_through(open_database: OpenDatabase, dat
     assert "pg_class.relname" in (caught.value.hint or "")
 
 
+async def test_what_functions_say_has_an_end(open_database: OpenDatabase, database_url: str) -> None:
+    """An error that is raised with megabytes of text is cut at a word, and says how long it was."""
+    function = """
+        CREATE FUNCTION shout() RETURNS int LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION '%', repeat('word ', 1000000) USING DETAIL = repeat('x', 9999); END $$
+    """
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(function.encode())
+    async with open_database(database_url) as db:
+        with pytest.raises(QueryError) as found:
+            await read(db, "SELECT shout()")
+    assert found.value.message.endswith("word…[5000000 characters]")
+    assert found.value.details["detail"] == "…[9999 characters]"
+    assert len(found.value.message) < 5_000
+
+
 async def test_statement_timeout(open_database: OpenDatabase, database_url: str) -> None:
     """A statement that takes too long is ended by the server and told apart from other errors."""
     async with open_database(database_url) as db:

@@ -224,6 +224,10 @@ DELETE FROM orders o USING customers c WHERE c.email = o.email
 INSERT INTO customers (id, email) VALUES (9, 'mine') RETURNING upper(email)
 INSERT INTO customers (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET name = customers.email RETURNING name
 INSERT INTO customers (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET name = 'x' WHERE customers.email > 'S'
+INSERT INTO customers (id, email) VALUES (9, 'g') ON CONFLICT (email) DO UPDATE SET name = 'x' RETURNING id
+INSERT INTO customers AS c (id, email) VALUES (9, 'g') ON CONFLICT (id, "email") DO UPDATE SET name = 'x' RETURNING id
+INSERT INTO customers (id, email) VALUES (9, 'g') ON CONFLICT ON CONSTRAINT k DO UPDATE SET name = 'x' RETURNING id
+WITH x AS (INSERT INTO customers (email) VALUES ('g') ON CONFLICT (email) DO UPDATE SET name = 'x' RETURNING id) SELECT
 INSERT INTO customers SELECT * FROM customers
 WITH c AS (SELECT * FROM customers) INSERT INTO customers SELECT * FROM c
 INSERT INTO orders (id, note) VALUES (99, (SELECT email FROM customers WHERE id = 1)) RETURNING note

@@ -68,7 +68,7 @@ async def test_reads_go_to_the_standby(open_database: OpenDatabase, pair: tuple[
     primary, standby = pair
     async with open_database(primary.url(), replica_urls=(standby.url(),)) as db:
         assert await cell(db, STANDBY) == "f"  # Nothing is known of the standby yet, and nobody waits for it.
-        await db.status()
+        await db.servers.status()
         assert await cell(db, STANDBY) == "t"
         assert await cell(db, STANDBY, primary=True) == "f"
 
@@ -106,12 +106,12 @@ async def test_a_standby_that_lags_is_not_read(open_database: OpenDatabase, pair
             with _paused(standby):
                 conn.execute("INSERT INTO written VALUES (now())")
                 await asyncio.sleep(0.4)
-                [_, seen] = await db.status()
+                [_, seen] = await db.servers.status()
                 assert (seen.role, (seen.lag_s or 0) > 0.2) == ("replica", True)
                 assert await cell(db, STANDBY) == "f"
 
         async def again() -> str | None:
-            await db.status()
+            await db.servers.status()
             return await cell(db, STANDBY)
 
         await _until(again, "t")
@@ -135,7 +135,7 @@ async def test_what_was_written_is_read(open_database: OpenDatabase, pair: tuple
         with _paused(standby):
             await write(db, "VACUUM mine", in_transaction=False)
             await write(db, "DELETE FROM mine WHERE n = 1")
-            await db.status()
+            await db.servers.status()
             assert await cell(db, count) == "4 false"
         await _until(lambda: _looked(db, count), "4 true")
 
@@ -194,12 +194,12 @@ async def test_a_recovery_conflict_goes_to_the_primary(
 async def test_a_dead_replica_is_passed_over(open_database: OpenDatabase, database_url: str, proxy: Proxy) -> None:
     """When the replica is gone the primary answers, and the status says what is wrong."""
     async with proxy as network, open_database(database_url, replica_urls=(network.url,)) as db:
-        [_, seen] = await db.status()
+        [_, seen] = await db.servers.status()
         assert (seen.reachable, seen.role, seen.note is not None) == (True, "primary", True)
         await network.refuse()
         network.cut()
         assert await cell(db, "SELECT 1") == "1"
-        [first, second] = await db.status()
+        [first, second] = await db.servers.status()
         assert (first.reachable, first.last_error) == (True, None)
         assert second.reachable is False
         assert "refused" in (second.last_error or "")
@@ -211,7 +211,7 @@ async def test_what_is_no_standby_of_the_primary_is_not_read(
     """A statement is judged by one database's catalog, so no other database may answer it."""
     _, standby = pair
     async with open_database(database_url, replica_urls=(standby.url(), database_url)) as db:
-        [_, other_cluster, no_standby] = await db.status()
+        [_, other_cluster, no_standby] = await db.servers.status()
         assert "another cluster" in (other_cluster.note or "")
         assert "no standby" in (no_standby.note or "")
         assert await cell(db, STANDBY) == "f"
@@ -220,7 +220,7 @@ async def test_what_is_no_standby_of_the_primary_is_not_read(
 async def test_status_of_one_server(open_database: OpenDatabase, server: Server, database_url: str) -> None:
     """The status tells version, role and latency."""
     async with open_database(database_url) as db:
-        [seen] = await db.status()
+        [seen] = await db.servers.status()
     assert (seen.name, seen.role, seen.lag_s) == ("primary", "primary", None)
     assert seen.server_version.startswith(str(server.major))
     assert 0 < (seen.latency_ms or 0) < 1000
@@ -242,7 +242,7 @@ async def test_status_of_a_dead_server(open_database: OpenDatabase, proxy: Proxy
     """A server that does not answer is reported, not raised."""
     async with proxy as network, open_database(network.url, retry_attempts=1) as db:
         await network.refuse()
-        [seen] = await db.status()
+        [seen] = await db.servers.status()
     assert (seen.reachable, seen.role, seen.latency_ms) == (False, None, None)
 
 
@@ -268,7 +268,7 @@ def _paused(standby: Server) -> Iterator[None]:
 
 
 async def _looked(db: Database, statement: str) -> str | None:
-    await db.status()
+    await db.servers.status()
     return await cell(db, statement)
 
 

@@ -287,8 +287,8 @@ async def test_the_plan_has_every_step(shop: Opener) -> None:
 
 
 async def test_versions(shop: Opener) -> None:
-    """A version that has moved on undoes all, and the row is shown as it is now."""
-    async with shop() as caller:
+    """A version that has moved on undoes all, and the row is shown as it is now; one connection is enough for that."""
+    async with shop(POOL_MAX="1") as caller:
         await done(caller, ORDER)
         change = {
             "tool": "update_rows",
@@ -357,6 +357,7 @@ async def test_limits(shop: Opener) -> None:
     many = {"tool": "insert_rows", "table": "customers", "rows": [{"email": f"{n}@x"} for n in range(40)]}
     again = {"tool": "update_rows", "table": "customers", "filter": {"id": {">": 2}}, "values": {"secret": "y" * 2_000}}
     async with shop(MAX_AFFECTED_ROWS="60", MAX_RESULT_BYTES="1024") as caller:
+        assert (await refused(caller, many, many))["message"].startswith("80 rows are given")
         error = await refused(caller, many, again)
         assert (error["code"], error["details"]["affected"]) == ("too_many_rows", 80)
         assert (await refused(caller, *[ORDER] * 51))["code"] == "invalid_arguments"
@@ -383,7 +384,7 @@ async def test_the_audit_has_no_values(shop: Opener) -> None:
             ("read_rows", "customers"),
             ("insert_rows", "customers"),
         ]
-        assert steps[1]["rows"] == [{"email": "?", "favourite": {"$ref": "?"}}]
+        assert steps[1]["rows"] == [{"email": "?", "favourite": "?"}]
 
 
 async def test_adding(shop: Opener) -> None:
@@ -397,3 +398,96 @@ async def test_adding(shop: Opener) -> None:
         for value, code in (("x", "invalid_value"), (None, "invalid_value"), (-9, "check_violation")):
             error = await caller.error("update_rows", **pen, values={"stock": {"$add": value}})
             assert error["code"] == code
+
+
+async def test_masked_numbers_in_results(shop: Opener) -> None:
+    """A masked value is shown as such, whatever the type of its column, by each tool and by a transaction."""
+    masks = "".join(
+        f"  - column: public.customers.{name}\n    mask: redact\n" for name in ("big", "favourite", "archived_at")
+    )
+    new = {"table": "customers", "rows": [{"email": "n@x", "favourite": 4711}]}
+    async with shop(f"version: 1\nmasks:\n{masks}") as caller:
+        made = await done(caller, {"tool": "insert_rows", **new}, {"tool": "read_rows", "table": "customers"})
+        assert "4711" not in json.dumps(made)
+        assert made["affected"] == 1
+        rows = await caller.rows("read_rows", table="customers")
+        assert "4711" not in json.dumps(rows)
+        assert "4711" not in json.dumps(
+            await caller.rows("upsert_rows", **new, key="customers_email_key", confirm=True)
+        )
+
+
+KINDS = """
+    CREATE DOMAIN positive AS int CHECK (value > 0);
+    CREATE TABLE one (id int PRIMARY KEY, b boolean, y bytea, i interval, d date, at timestamptz, f float8,
+        n numeric, a int[], t text[], j jsonb, u uuid, s status, r int4range, net inet, p positive, c char(5),
+        "we ird.""x" text, m money, bits varbit, t3 time(3));
+    CREATE TABLE two (LIKE one INCLUDING ALL);
+    INSERT INTO one VALUES (1, true, '\\x00ff27', '1 mon 2 days -03:04:05.5', '2026-02-28',
+        '2026-03-01 12:00:00.000001+05', 0.1::float8 + 0.2::float8, 12345678901234567890.123456789,
+        '{1,NULL,3}', '{"a,b",NULL,"q\\"x"}',
+        '{"z": 1.10, "a": [null, "\\u00e9"]}', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 'paid', '[1,9)', '10.0.0.0/8', 5,
+        'ab', E'line\n''end', '12.34', B'1010', '10:11:12.345'),
+        (2, false, NULL, NULL, 'infinity', '-infinity', 'NaN', 'NaN', '{}', '{}', 'null', NULL, NULL, 'empty', NULL,
+        NULL, NULL, '', NULL, NULL, NULL);
+"""
+
+
+async def test_values_of_every_type(any_database_url: str, calls: Callable[[str], Opener]) -> None:
+    """What is put in for a reference is the same value, digit by digit, whatever its type."""
+    run_sql(any_database_url, SHOP + KINDS)
+    async with calls(any_database_url)() as caller:
+        read = {"tool": "read_rows", "table": "one", "as": "all"}
+        own = "attrelid = 'one'::regclass AND attnum > 0"
+        columns = caller.tell(f"SELECT array_agg(attname::text) FROM pg_attribute WHERE {own}")
+        rows = [{column: ref(f"all.rows[{at}].{column}") for column in columns} for at in (0, 1)]
+        made = await done(caller, read, {"tool": "insert_rows", "table": "two", "rows": rows})
+        assert made["affected"] == 2
+        assert caller.tell("SELECT count(*) FROM (TABLE one INTERSECT TABLE two) same") == 2
+
+
+async def test_references_in_conditions(shop: Opener) -> None:
+    """As values of comparisons, in lists and ranges, and in keys of several columns."""
+    one = ref("p.rows[0].id")
+    read: dict[str, Any] = {"tool": "read_rows", "table": "products", "filter": {"id": {"in": [1, 2]}}, "as": "p"}
+    async with shop() as caller:
+        await done(caller, ORDER, item())
+        for given, found in (
+            ({"id": {"in": [one, 7]}}, 1),
+            ({"id": {"between": [one, ref("p.rows[1].id")]}}, 2),
+            ({"not": {"id": one}}, 1),
+            ({"or": [{"id": {">": one}}, {"stock": {"<": ref("p.rows[1].stock")}}]}, 1),
+        ):
+            made = await done(caller, read, {**read, "filter": given, "as": "q"})
+            assert len(made["steps"][1]["rows"]) == found, given
+        key = {"order_id": ref("o.rows[0].id"), "nr": ref("p.rows[0].id")}
+        steps = [read, {"tool": "read_rows", "table": "orders", "as": "o"}]
+        made = await done(caller, *steps, {"tool": "read_rows", "table": "items", "key": key})
+        assert made["steps"][2]["rows"][0][:3] == [1, 1, 1]
+
+
+async def test_masked_columns_are_not_added_to(shop: Opener) -> None:
+    """What is not shown is not computed with."""
+    async with shop("version: 1\nmasks:\n  - column: public.products.stock\n    mask: redact\n") as caller:
+        error = await refused(caller, {**take(1, 1), "filter": {"id": 1}})
+        assert (error["code"], error["details"]["step"]) == ("mask_violation", 0)
+
+
+async def test_it_is_undone_whole(any_database_url: str, calls: Callable[[str], Opener]) -> None:
+    """Also where steps found their rows by references, and several changed the same one."""
+    run_sql(any_database_url, SHOP)
+    products = "SELECT json_agg(p ORDER BY id)::text FROM products p"
+    async with calls(any_database_url)() as caller:
+        before = caller.tell(products)
+        which = {"id": ref("order.rows[0].id")}
+        new = {"note": "x", "version": {"$add": 3}}
+        note = {"tool": "update_rows", "table": "orders", "filter": which, "values": new}
+        read = {"tool": "read_rows", "table": "products", "key": 1, "as": "pen"}
+        rows = [{"id": ref("pen.rows[0].id"), "name": "PEN", "stock": 9}]
+        upsert = {"tool": "upsert_rows", "table": "products", "rows": rows}
+        await done(caller, read, ORDER, item(), take(1, 1), note, upsert)
+        changes = await caller.rows("list_changes")
+        assert [change["tool"] for change in changes][:2] == ["upsert_rows", "update_rows"]
+        await caller.text("undo_change", change_id=changes[0]["change_id"].partition(".")[0], confirm=True)
+        assert caller.tell(products) == before
+        assert caller.tell("SELECT count(*) FROM orders") == 0

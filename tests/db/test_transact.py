@@ -44,8 +44,15 @@ Work = Callable[[Statements], Awaitable[None]]
 
 
 @pytest.fixture
-def url(any_database_url: str) -> str:
-    """A database with five rows, on every server."""
+def url(database_url: str) -> str:
+    """A database with five rows."""
+    run_sql(database_url, SCHEMA)
+    return database_url
+
+
+@pytest.fixture
+def any_url(any_database_url: str) -> str:
+    """The same on every server."""
     run_sql(any_database_url, SCHEMA)
     return any_database_url
 
@@ -78,7 +85,7 @@ def ask(url: str, question: str) -> Any:
 
 
 @MODES
-async def test_all_of_it_is_committed(open_database: OpenDatabase, url: str, pipeline: str) -> None:
+async def test_all_of_it_is_committed(open_database: OpenDatabase, any_url: str, pipeline: str) -> None:
     """Statements see what those before them did, take values from them, and are there together."""
 
     async def work(statements: Statements) -> None:
@@ -86,14 +93,14 @@ async def test_all_of_it_is_committed(open_database: OpenDatabase, url: str, pip
         assert (made.names, made.rows, made.affected) == (("n", "v"), (("9", "4"),), 1)
         found = await statements.read("SELECT n FROM t WHERE v = $1", ("4",), limit=10, max_bytes=1_000, timeout_s=20)
         assert found.rows == (("9",),)
-        assert ask(url, "SELECT count(*) FROM t") == 5
+        assert ask(any_url, "SELECT count(*) FROM t") == 5
         await write(statements, "INSERT INTO log VALUES ($1)", made.rows[0][0])
 
-    async with open_database(url, pipeline=pipeline) as db:
+    async with open_database(any_url, pipeline=pipeline) as db:
         done = await transact(db, work)
         assert [each.tag for each in done] == ["INSERT 0 1", "SELECT 1", "INSERT 0 1"]
         assert [each.name for each in done[0].touched] == ["t"]
-        assert ask(url, "SELECT n FROM log") == 9
+        assert ask(any_url, "SELECT n FROM log") == 9
 
 
 @MODES
@@ -168,7 +175,9 @@ async def test_more_rows_than_allowed(open_database: OpenDatabase, url: str) -> 
 
 
 @MODES
-async def test_it_runs_again_where_another_was_in_the_way(open_database: OpenDatabase, url: str, pipeline: str) -> None:
+async def test_it_runs_again_where_another_was_in_the_way(
+    open_database: OpenDatabase, any_url: str, pipeline: str
+) -> None:
     """A serialization failure starts everything over, on what is there by then."""
     runs = 0
 
@@ -179,17 +188,17 @@ async def test_it_runs_again_where_another_was_in_the_way(open_database: OpenDat
         if runs == 1:
             # The other one is serializable too, has seen this row as it was, and is committed first.
             run_sql(
-                url,
+                any_url,
                 "BEGIN ISOLATION LEVEL SERIALIZABLE; UPDATE t SET v = (SELECT sum(v) FROM t) + 10 WHERE n = 2; COMMIT",
             )
         total = await statements.read("SELECT sum(v) FROM t", limit=1, max_bytes=100, timeout_s=20)
         await write(statements, "INSERT INTO log VALUES ($1)", total.rows[0][0])
         assert found.rows == (("1",),)
 
-    async with open_database(url, pipeline=pipeline) as db:
+    async with open_database(any_url, pipeline=pipeline) as db:
         await transact(db, work)
         assert runs == 2
-        assert ask(url, "SELECT array_agg(n) FROM log") == [11]
+        assert ask(any_url, "SELECT array_agg(n) FROM log") == [11]
 
 
 async def test_it_gives_up_after_three_times(open_database: OpenDatabase, url: str) -> None:
@@ -253,8 +262,7 @@ async def test_deadlocks_are_run_again(open_database: OpenDatabase, url: str) ->
     assert ask(url, "SELECT array_agg(v) FROM t WHERE n < 3") == [2, 2]
 
 
-@MODES
-async def test_the_session_is_ended_in_the_middle(open_database: OpenDatabase, url: str, pipeline: str) -> None:
+async def test_the_session_is_ended_in_the_middle(open_database: OpenDatabase, url: str) -> None:
     """Before COMMIT a lost connection means that nothing was changed, and it is not run again unasked."""
     runs = 0
 
@@ -269,7 +277,7 @@ async def test_the_session_is_ended_in_the_middle(open_database: OpenDatabase, u
         )
         await write(statements, "INSERT INTO log VALUES (2)")
 
-    async with open_database(url, pipeline=pipeline) as db:
+    async with open_database(url) as db:
         with pytest.raises(ConnectionLostError) as caught:
             await transact(db, work)
         assert "Nothing was changed" in (caught.value.hint or "")
@@ -277,10 +285,9 @@ async def test_the_session_is_ended_in_the_middle(open_database: OpenDatabase, u
         assert (await read(db, "SELECT n FROM log")).rows == []
 
 
-@MODES
-async def test_lost_while_committing(open_database: OpenDatabase, url: str, pipeline: str) -> None:
+async def test_lost_while_committing(open_database: OpenDatabase, url: str) -> None:
     """From COMMIT on the outcome is unknown where no answer came."""
-    async with Gate(url) as gate, open_database(gate.url, pipeline=pipeline) as db:
+    async with Gate(url) as gate, open_database(gate.url) as db:
         call = asyncio.create_task(transact(db, steps("INSERT INTO log VALUES (1)", "INSERT INTO log VALUES (2)")))
         await gate.reached.wait()
         gate.cut()

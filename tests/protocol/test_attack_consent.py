@@ -94,6 +94,25 @@ async def test_what_is_read_is_agreed_to_as_well(shop: str, in_memory: Opener) -
     assert run(shop, "SELECT count(*) FROM log") == [(0,)]
 
 
+async def test_rows_of_the_table_that_was_agreed_to(shop: str, in_memory: Opener) -> None:
+    """Tables that are alike may swap their names while the person is asked: the yes was not about the other one."""
+    swap = """
+        CREATE TABLE copy (LIKE items INCLUDING ALL);
+        INSERT INTO copy SELECT * FROM items;
+        ALTER TABLE items RENAME TO old;
+        ALTER INDEX items_pkey RENAME TO old_pkey;
+        ALTER TABLE copy RENAME TO items;
+        ALTER INDEX copy_pkey RENAME TO items_pkey;
+    """
+    async with in_memory(
+        shop, person=Meanwhile(shop, swap), PGWARDEN_PROFILE="admin", PGWARDEN_TOOLSETS="all"
+    ) as client:
+        found = await code(client, "delete_rows", table="items", filter={"id": 1})
+    assert found == "confirmation_expired"
+    assert run(shop, COUNT) == [(3,)]
+    assert run(shop, "SELECT count(*) FROM old") == [(3,)]
+
+
 async def test_a_person_reads_the_words_of_the_call(shop: str, in_memory: Opener, tmp_path: Path) -> None:
     """Names that are replaced because they are hidden stand in the question, and in refusals, as they were written."""
     rules = "version: 1\nprofile: admin\nschemas: {deny: [vault]}\ntables: [{match: '*.gold', deny: [INSERT]}]\n"

@@ -325,13 +325,26 @@ async def test_hostile_frames(launch: Launch, plain_role_url: str, audit_path: P
     assert audited(audit_path)[-1]["outcome"] == "allowed"
 
 
-async def test_half_a_surrogate_pair(launch: Launch, plain_role_url: str) -> None:
-    """A call with one, which a model can cause and JSON parsers refuse, is answered, or its caller would wait."""
+@pytest.mark.parametrize(
+    ("frame", "number"),
+    [
+        (HOSTILE["lone_surrogate"], 9002),
+        (HOSTILE["deep_json"], 9004),
+        (
+            _call(id="a", params={"name": "run_query", "arguments": {"max_rows": 0}}).replace(": 0", f": {'9' * 5000}"),
+            "a",
+        ),
+        ('{"params":' + '{"id":1,"a":' * 3000 + '"]"' + "}" * 3000 + ',"method":"tools/call","id":9006}', 9006),
+    ],
+    ids=["half a surrogate pair", "deep", "endless number", "deep, with ids inside"],
+)
+async def test_what_no_parser_takes(launch: Launch, plain_role_url: str, frame: str, number: int | str) -> None:
+    """A call that a model can cause and JSON parsers refuse is answered, or its caller would wait."""
     async with launch(plain_role_url) as server:
         await server.initialize()
-        await server.send_line(HOSTILE["lone_surrogate"])
+        await server.send_line(frame)
         await server.call("run_query", {"sql": "SELECT 1"})
-        [answer] = [message for message in map(json.loads, server.lines) if message.get("id") == 9002]
+        [answer] = [message for message in map(json.loads, server.lines) if message.get("id") == number]
         assert "JSON" in answer["error"]["message"]
 
 

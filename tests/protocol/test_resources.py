@@ -384,7 +384,7 @@ async def changes(
 async def test_changes_of_the_schema_are_announced(
     server_environment: Callable[..., dict[str, str]], server_log: Path, era: Era, database_url: str
 ) -> None:
-    """Our own DDL is, once it is made; rows, dry runs and failures are not. The capabilities say so."""
+    """Our own DDL is, once it is made, and others', once it is seen; rows, dry runs and failures are not."""
     heard: set[str] = set()
     run(database_url, "CREATE TABLE seen (id int)")
     environment = server_environment(database_url, PGWARDEN_PROFILE="admin")
@@ -409,6 +409,13 @@ async def test_changes_of_the_schema_are_announced(
             while not wanted <= heard:
                 await read(client, "pg://syntax_help")
         assert "made" in await read(client, "pg://schema")
+        await client.call_tool("run_query", {"sql": "SELECT 1"})
+        heard.clear()
+        run(database_url, "CREATE TABLE theirs (id int)")
+        with anyio.fail_after(10):
+            while not wanted <= heard:
+                await client.call_tool("run_query", {"sql": "SELECT 1"})
+                await anyio.sleep(0.1)
 
 
 def examples(text: str) -> list[tuple[str, list[Any]]]:

@@ -90,6 +90,107 @@ def test_what_is_no_filter_is_refused(given: dict[str, Any], code: str) -> None:
     assert found.value.error_code == code
 
 
+MOOD = replace(INT, name="mood", type="mood", base="", category="E", labels=("sad", "ok", "Happy"))
+SPAN = replace(TEXT, name="span", type="int4range", base="int4range", category="R")
+SPANS = replace(SPAN, name="spans", type="int4multirange", base="int4multirange")
+SORTS = {
+    each.name: each
+    for each in (
+        MOOD,
+        SPAN,
+        SPANS,
+        replace(INT, name="number", type="numeric", base="numeric"),
+        replace(INT, name="when", type="timestamptz", base="timestamptz", category="D"),
+        replace(INT, name="uid", type="uuid", base="uuid", category="U"),
+        replace(INT, name="raw", type="bytea", base="bytea", category="U"),
+        replace(INT, name="bits", type="bit(3)", base="bit", category="V"),
+        replace(TEXT, name="code", type="character(3)", base="bpchar"),
+    )
+}
+SORTED = replace(TABLE, columns={**COLUMNS, **SORTS})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"id": {">=": -(2**31)}},
+        {"id": {"<=": 2**31 - 1}},
+        {"id": {"between": [-(2**31), 2**31 - 1]}},
+        {"not": {"id": {"<": -(2**31)}}},
+        {"not": {"id": {">": 2**31 - 1}}},
+        {"number": {"<=": "NaN"}},
+        {"number": {">=": "-Infinity"}},
+        {"when": {"<=": " Infinity"}},
+        {"uid": {">=": "0" * 32}},
+        {"raw": {">=": "\\x"}},
+        {"bits": {">=": "000"}},
+        {"code": {">=": "  "}},
+        {"name": {">=": ""}},
+        {"mood": {"in": ["sad", "ok", "Happy"]}},
+        {"mood": {">=": "sad"}},
+        {"mood": {"<=": "Happy"}},
+        {"or": [{"mood": "sad"}, {"mood": "ok"}, {"mood": "Happy"}]},
+        {"or": [{"mood": "sad"}, {"not": {"mood": "sad"}}]},
+        {"or": [{"flag": True}, {"and": [{"flag": False}, {"flag": False}]}]},
+        {"or": [{"flag": True}, {"flag": {"<>": "on"}}]},
+        {"flag": {">=": False}},
+        {"span": {"contains": "[1,1)"}},
+        {"span": {"contains": " EMPTY"}},
+        {"spans": {"contains": "{empty, (2,2]}"}},
+        {"or": [{"id": 1}, {"mood": {"<=": "Happy"}}]},
+    ],
+    ids=str,
+)
+def test_what_holds_for_every_value_keeps_nothing_out(given: dict[str, Any]) -> None:
+    """Ends of a type, all labels of an enum, both booleans however they are joined, and what anything contains."""
+    with pytest.raises(ArgumentError) as found:
+        _rows_filter.check_real(_rows_filter.parse(SORTED, given))
+    assert found.value.error_code == "condition_missing"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"id": {">": -(2**31)}},
+        {"id": {"between": [-(2**31), 5]}},
+        {"id": {"<=": -(2**31)}},
+        {"not": {"id": {">": 5}}},
+        {"number": {"<=": "-Infinity"}},
+        {"mood": {"<>": "sad"}},
+        {"mood": {"between": ["ok", "Happy"]}},
+        {"mood": {"<": "Happy"}},
+        {"or": [{"mood": "sad"}, {"mood": "ok"}]},
+        {"or": [{"mood": "sad", "flag": True}, {"mood": {"<>": "sad"}, "flag": False}]},
+        {"flag": {"<": True}},
+        {"not": {"flag": True}},
+        {"span": {"contains": "[1,1]"}},
+        {"spans": {"contains": "{empty, [2,3)}"}},
+        {"name": {"<=": "Infinity"}},
+        {"name": {">=": "{}"}},
+        {"and": [{"mood": {"<=": "Happy"}}, {"id": 1}]},
+    ],
+    ids=str,
+)
+def test_what_may_keep_a_row_out_is_taken(given: dict[str, Any]) -> None:
+    """Bounds within the type, and conditions of which some label, or some pair of them, does not hold."""
+    assert _rows_filter.check_real(_rows_filter.parse(SORTED, given))
+
+
+@pytest.mark.parametrize("wanted", [0, 19])
+@pytest.mark.parametrize("operator", ["=", "<>"])
+@pytest.mark.parametrize("word", ["and", "or"])
+def test_many_enums_are_tried_in_time(word: str, operator: str, wanted: int) -> None:
+    """Columns of many labels have more combinations than can be tried, and the row that fails is found."""
+    labels = tuple(f"l{n}" for n in range(20))
+    columns = {f"e{n}": replace(MOOD, name=f"e{n}", labels=labels) for n in range(8)}
+    table = replace(TABLE, columns=columns)
+    tests: list[dict[str, Any]] = [{name: {operator: labels[wanted]}} for name in columns]
+    assert _rows_filter.check_real(_rows_filter.parse(table, {word: tests}))
+    whatever = _rows_filter.parse(table, {"or": [{word: tests}, {"e0": {"in": [*labels]}}]})
+    with pytest.raises(ArgumentError):
+        _rows_filter.check_real(whatever)
+
+
 def test_depth_is_bounded() -> None:
     """A filter is not nested without end."""
     given: dict[str, Any] = {"id": 1}
@@ -110,11 +211,31 @@ def test_depth_is_bounded() -> None:
         ("jsonb", [1, {"a": None}], '[1, {"a": null}]'),
         ("vector", [1, 2.5], "[1, 2.5]"),
         ("inet", "10.0.0.1", "10.0.0.1"),
+        ("int4", 7.0, "7"),
+        ("float8", "-Infinity", "-Infinity"),
     ],
 )
 def test_values_are_written_as_postgresql_reads_them(base: str, value: Any, text: str) -> None:
     """By the type of the column."""
     assert _rows_values.stored(replace(TEXT, base=base), value) == text
+
+
+@pytest.mark.parametrize(
+    ("base", "value"),
+    [
+        ("numeric", float("inf")),
+        ("float8", float("-inf")),
+        ("int4", 7.5),
+        ("int8", 2.0**60),
+        ("jsonb", float("nan")),
+        ("json", {"a": [float("inf")]}),
+    ],
+)
+def test_numbers_that_were_not_meant(base: str, value: Any) -> None:
+    """JSON's reader makes infinity of 1e400; what is stored must be what was written."""
+    with pytest.raises(ArgumentError) as found:
+        _rows_values.stored(replace(TEXT, base=base), value)
+    assert found.value.error_code == "invalid_value"
 
 
 def test_the_next_page_is_found_by_values() -> None:
@@ -133,9 +254,12 @@ def test_records_have_shapes_of_rows_only() -> None:
     secret = "sesame"
     given = {
         "rows": [{"a": secret}, {"a": secret, "b": [secret]}, {"a": secret}],
-        "values": {"a": {"deep": secret}},
+        "values": {"a": {secret: secret}, "b": {"deep": {secret: 1}}},
         "key": secret,
-        "filter": {"or": [{"a": {"in": [secret]}}, {"b": True}]},
+        "filter": {
+            "or": [{"a": {"in": [secret]}}, {"b": True}, {"not": {"a": {"contains": {secret: [secret]}, secret: 1}}}]
+        },
+        "expected_version": secret,
     }
     line = Record("update_rows", given, known=given).line("test")
     assert secret not in str(line)

@@ -14,6 +14,7 @@ from pgwarden.results import Touched
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
+    from pgwarden.db.capture import Capture, Taken
     from pgwarden.guard.shields import Masking
 
 Counts = dict[str, tuple[str, str, tuple[int, ...]]]
@@ -33,14 +34,18 @@ class Change:
     dry_run: bool = False
     in_transaction: bool = True
     masking: Masking | None = None
+    capture: Capture | None = None
 
     @property
     def scrub(self) -> bool:
         """Whether nothing that the server says may quote values."""
         return self.masking is not None and self.masking.scrub
 
-    def step(self) -> Step:
+    def step(self, behind: str = "") -> Step:
         """Return the statement for the wire.
+
+        Args:
+            behind: Text of ours that goes behind it.
 
         Raises:
             ArgumentError: A value cannot be sent, or there is no dry run of it.
@@ -55,7 +60,7 @@ class Change:
                 hint="Look at the plan that a call without confirmation returns.",
             )
         values = (*self.parameters, *(self.masking.parameters if self.masking else ()))
-        return Step(self.statement.encode(), *(dump(values) if values else ((), ())))
+        return Step((self.statement + behind).encode(), *(dump(values) if values else ((), ())))
 
 
 @dataclass(slots=True)
@@ -74,12 +79,16 @@ class Done:
         notices: What the server said.
         touched: Tables whose rows were changed.
         position: Bytes of log behind it; None where that is not known, or was not asked for.
+        taken: What is kept of its rows; None: nothing was to be.
+        id: What it can be undone by; empty: nothing.
     """
 
     rows: Keeper
     notices: tuple[str, ...] = ()
     touched: tuple[Touched, ...] = ()
     position: int | None = None
+    taken: Taken | None = None
+    id: str = ""
 
     @property
     def affected(self) -> int | None:

@@ -124,6 +124,11 @@ class Draft:
             text = _join(" ", text, sql.SQL("ORDER BY"), sql.SQL(", ").join(terms))
         return _text(text)
 
+    def lock(self, table: Table, columns: Sequence[str], where: Fragment) -> str:
+        """Return a SELECT that locks the rows where a condition holds; of ours alone, no guard lets it through."""
+        head = (sql.SQL("SELECT"), _names(columns), sql.SQL("FROM"), sql.Identifier(*table))
+        return _text(_join(" ", *head, _where(where), sql.SQL("FOR UPDATE")))
+
     def insert(
         self,
         table: Table,
@@ -133,6 +138,7 @@ class Draft:
         *,
         conflict: Sequence[str] = (),
         replaced: Sequence[str] = (),
+        overriding: bool = False,
     ) -> str:
         """Return an INSERT of rows.
 
@@ -142,12 +148,16 @@ class Draft:
             rows: A slot for each column.
             returning: Columns to return.
             conflict: The columns of the key on which rows may meet others; none: that is an error.
+            overriding: Whether values take the place of those that GENERATED ALWAYS columns would get.
             replaced: Columns that the row which was met takes from the new one; none: it stays as it is.
         """
         parts: list[Fragment] = [sql.SQL("INSERT INTO"), sql.Identifier(*table)]
         if columns:
             filled = [_brackets(sql.SQL(", ").join([self._slot("", slot) for slot in row])) for row in rows]
-            parts += [_brackets(_names(columns)), sql.SQL("VALUES"), sql.SQL(", ").join(filled)]
+            parts.append(_brackets(_names(columns)))
+            if overriding:
+                parts.append(sql.SQL("OVERRIDING SYSTEM VALUE"))
+            parts += [sql.SQL("VALUES"), sql.SQL(", ").join(filled)]
         else:
             parts.append(sql.SQL("DEFAULT VALUES"))
         if conflict:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 4
 """Rows that libpq hands out at once: few, so that wide rows do not fill memory; more are hardly faster."""
+_TEXT_OID = 25
 _WIDE = 16_384
 """Bytes from which on a row is loaded by itself: then at most one is in memory twice."""
 
@@ -112,7 +113,7 @@ class Collector:
         start = 0
         while start < count and self.truncated is None:
             stop = min(start + self._step, count)
-            rows = self._transformer.load_rows(start, stop, tuple)
+            rows = self._parted(self._transformer.load_rows(start, stop, tuple))
             self.rows += [self._masked(row) for row in rows] if self._masks else rows
             self._cut_bytes(stop - start)
             start = stop
@@ -125,13 +126,24 @@ class Collector:
         self.counted = result.command_tuples
 
     def _describe(self, result: PGresult) -> None:
-        fields = range(result.nfields)
+        fields = self._fields(result)
         self.names = [(result.fname(i) or b"").decode("utf-8", "replace") for i in fields]
         self.types = [result.ftype(i) for i in fields]
         if self._masking is not None:
             outputs = self._masking.outputs
             origins = ((i, (result.ftable(i), result.ftablecol(i))) for i in fields)
             self._masks = {i: outputs[origin] for i, origin in origins if origin in outputs}
+            for i in self._masks:
+                # What is shown of a number is none.
+                self.types[i] = _TEXT_OID
+
+    def _fields(self, result: PGresult) -> range:
+        """Return the places of the columns that are the caller's."""
+        return range(result.nfields)
+
+    def _parted(self, rows: list[tuple[Cell, ...]]) -> list[tuple[Cell, ...]]:
+        """Return rows without what is not the caller's."""
+        return rows
 
     def _masked(self, row: tuple[Cell, ...]) -> tuple[Cell, ...]:
         from pgwarden.guard.masks import show

@@ -17,7 +17,6 @@ from pgwarden.db import planning, roles
 from pgwarden.db.blocks import Blocks, Parameters
 from pgwarden.db.catalog import CatalogCache
 from pgwarden.db.change import Change, Done, Fate, rows_only
-from pgwarden.db.connect import Address, Attempt
 from pgwarden.db.cursor import Collector, Keeper
 from pgwarden.db.export import Exporter, Order, Progress
 from pgwarden.db.hiding import veils
@@ -25,9 +24,12 @@ from pgwarden.db.objects import Bound, ObjectCache
 from pgwarden.db.pool import Pool
 from pgwarden.db.read import Reader, Request
 from pgwarden.db.recent import Recent
-from pgwarden.db.routing import Router, Target, TargetStatus
+from pgwarden.db.recorder import Recorder
+from pgwarden.db.routing import Router, Target
+from pgwarden.db.servers import Servers
 from pgwarden.db.session import Session
 from pgwarden.db.statements import Statements
+from pgwarden.db.tasks import Tasks
 from pgwarden.db.types import TypeNames
 from pgwarden.db.watchdog import Watchdog
 from pgwarden.db.write import Isolation, Manner, Writer
@@ -39,6 +41,7 @@ from pgwarden.results import Cell, Column, Rows, Written
 from pgwarden.settings import ConnectionSettings, LimitSettings
 
 if TYPE_CHECKING:
+    from pgwarden.db.capture import Capture
     from pgwarden.db.outcome import Ended
     from pgwarden.db.transaction import Transaction
     from pgwarden.db.transactions import Transactions
@@ -47,8 +50,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CANCEL_S = 1.5
-"""Seconds that a cancelled call waits for its statement to end on the server."""
 _TEND_S = 30.0
 """Seconds between two rounds of closing old links where the watchdog is off."""
 
@@ -90,6 +91,7 @@ class Database:
         rules: ObjectRules | None = None,
         mask_key: bytes = b"",
         database: str = "",
+        recorder: Recorder | None = None,
     ) -> None:
         """Describe the database. Nothing connects before the first read.
 
@@ -103,9 +105,10 @@ class Database:
             rules: The policy's rules about objects; what they hide is left out of every answer of our own SQL.
             mask_key: The secret of the mask "hash".
             database: The database's name, in place of the one that the connection names.
+            recorder: Keeps rows as they were before changes; None: nothing does.
         """
+        self.recorder = recorder
         self._name = database
-        self._pings_s = connection.watchdog_interval
         self.blocks = Blocks()
         self._limits = limits
         given = connection.database_url.get_secret_value() if connection.database_url else ""
@@ -126,7 +129,9 @@ class Database:
         self._turns = asyncio.Semaphore(turns)
         # An export may take minutes, in which other calls go on.
         self._exports = asyncio.Semaphore(max(1, turns - 1))
-        self._running: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks()
+        pings_s = connection.watchdog_interval
+        self.servers = Servers(self._router, self._watchdog, scopes, self._turns, self._tasks, pings_s)
         self._types = TypeNames()
         self._catalog = CatalogCache()
         self._recent = Recent()
@@ -140,7 +145,6 @@ class Database:
         self._writes = writes
         self._scopes = scopes
         self._role: roles.RoleReport | None = None
-        self._closed = False
         self.pool_max = connection.pool_max
         self.on_transaction_end: Callable[[Ended], None] | None = None
         """Told of every interactive transaction that has ended."""
@@ -214,6 +218,7 @@ class Database:
         in_transaction: bool = True,
         masking: Masking | None = None,
         scope: str = "database:write",
+        capture: Capture | None = None,
     ) -> Written:
         """Run a change that the guard has let through, on the primary and never twice; committed when this returns.
 
@@ -232,6 +237,7 @@ class Database:
             in_transaction: False for what PostgreSQL refuses in a transaction: it takes effect as it runs.
             masking: What the guard's verdict says is to be bound and masked.
             scope: What the token has to grant.
+            capture: What to keep of its rows, so that it can be undone; nothing in a dry run.
 
         Raises:
             ScopeError: The token does not grant it.
@@ -248,7 +254,9 @@ class Database:
         """
         await self._check(scope)
         return await self._change(
-            Change(statement, params, limit, max_bytes, timeout_s, max_affected, dry_run, in_transaction, masking)
+            Change(
+                statement, params, limit, max_bytes, timeout_s, max_affected, dry_run, in_transaction, masking, capture
+            )
         )
 
     async def transact(
@@ -291,7 +299,7 @@ class Database:
 
         with self._fate(rows_only=True) as fate:
             async with self._turns:
-                done = await self._shielded(self._router.transact(run, manner, fate))
+                done = await self._tasks.run(self._router.transact(run, manner, fate))
             return [await self._written(each, dry_run=dry_run) for each in done]
 
     async def export(
@@ -327,7 +335,7 @@ class Database:
         order = Order(statement, params, sink, timeout_s, max_rows, masking, progress)
         self._watchdog.wake()
         async with self._exports, self._turns:
-            done = await self._shielded(self._router.export(order))
+            done = await self._tasks.run(self._router.export(order))
         types = await self._types.of([field.oid for field in done.fields], self._lookup_types)
         columns = (Column(field.name, type_) for field, type_ in zip(done.fields, types, strict=True))
         return tuple(columns), done.count
@@ -444,6 +452,11 @@ class Database:
                 log.warning("%s", warning)
         return catalog
 
+    @property
+    def known(self) -> Catalog | None:
+        """The catalog as it was last looked at; the same object while nothing changed. None: it was not yet."""
+        return self._learned
+
     async def bound(self) -> Bound | None:
         """Return the policy's rules bound to this database's objects; None where there are no rules.
 
@@ -487,61 +500,11 @@ class Database:
             self._role = roles.excess(roles.report(row), writes=self._writes)
         return self._role
 
-    @property
-    def replicated(self) -> bool:
-        """Whether replicas are configured."""
-        return bool(self._router.replicas)
-
-    async def status(self) -> list[TargetStatus]:
-        """Ask every server how it is, the primary first. Never raises for one that does not answer.
-
-        Raises:
-            ScopeError: The token lacks the scope database:read.
-        """
-        self._scopes.require(READ_SCOPE)
-        self._watchdog.wake()
-        return await self._shielded(self._router.status())
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is an open connection to any of the servers."""
-        return any(target.pool.idle or target.pool.busy for target in self._router.targets)
-
-    def pools(self) -> list[tuple[str, int, int, int]]:
-        """Return for every server its name, and its connections: in use, idle, and how many it may have."""
-        return [(target.name, target.pool.busy, target.pool.idle, target.pool.most) for target in self._router.targets]
-
-    @property
-    def watch_s(self) -> float:
-        """Seconds between two pings of idle connections; 0 where there are none."""
-        return self._pings_s
-
-    def address(self, name: str = "primary") -> Address | None:
-        """Return where a server is, without secrets; None where it is no server of this database."""
-        target = next((each for each in self._router.targets if each.name == name), None)
-        return None if target is None else target.pool.connector.address()
-
-    async def attempt(self, name: str = "primary") -> Attempt:
-        """Connect once to a server, beside the pool, and say how that went; for whom the cause matters.
-
-        Raises:
-            ScopeError: The token lacks the scope database:read.
-            UnavailableError: No connection could be made; the code is the cause.
-        """
-        self._scopes.require(READ_SCOPE)
-        target = next(each for each in self._router.targets if each.name == name)
-        async with self._turns:
-            return await self._shielded(target.pool.connector.attempt())
-
     async def close(self) -> None:
         """End running statements on the server and close every connection; takes 2 seconds at most."""
-        self._closed = True
         with anyio.CancelScope(shield=True):
             await self._watchdog.stop()
-            for task in list(self._running):
-                task.cancel()
-            if self._running:
-                await asyncio.wait(self._running, timeout=_CANCEL_S)
+            await self._tasks.end()
             if self._transactions is not None:
                 await self._transactions.close()
             await self._router.close()
@@ -549,7 +512,7 @@ class Database:
     def _target(self, name: str, conninfo: str, connection: ConnectionSettings) -> Target:
         pool = Pool(conninfo, connection, self._name)
         parts = (pool, self._limits, self.blocks)
-        return Target(name, pool, Reader(*parts), Writer(*parts), Exporter(pool, self._limits))
+        return Target(name, pool, Reader(*parts), Writer(*parts, self.recorder), Exporter(pool, self._limits))
 
     async def check(self, scope: str) -> None:
         """Do nothing where the token grants a scope, and the role is not too powerful.
@@ -568,7 +531,7 @@ class Database:
 
     async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
         """Run work that a cancellation must reach exactly once, and that the end of the database cancels."""
-        return await self._shielded(work)
+        return await self._tasks.run(work)
 
     async def settle(self, work: Callable[[Fate], Coroutine[Any, Any, T]], *, rows_only: bool) -> T:
         """Run the end of a transaction, shielded as `write` is; a cancellation says what became of it.
@@ -578,7 +541,7 @@ class Database:
             rows_only: Whether no definitions were changed.
         """
         with self._fate(rows_only) as fate:
-            return await self._shielded(work(fate))
+            return await self._tasks.run(work(fate))
 
     async def _check(self, scope: str = READ_SCOPE) -> None:
         self._scopes.require(scope)
@@ -588,7 +551,7 @@ class Database:
     async def _change(self, change: Change) -> Written:
         with self._fate(rows_only(change.statement)) as fate:
             async with self._turns:
-                done = await self._shielded(self._router.write(change, fate))
+                done = await self._tasks.run(self._router.write(change, fate))
             return await self._written(done, dry_run=change.dry_run)
 
     @contextmanager
@@ -613,6 +576,8 @@ class Database:
             rolled_back=dry_run,
             notices=done.notices,
             touched=done.touched,
+            change=done.id,
+            kept_not=done.taken.problem if done.taken else "",
         )
 
     async def _returned(self, found: Keeper) -> Rows | None:
@@ -637,34 +602,7 @@ class Database:
     async def _collect(self, request: Request, *, primary: bool, ours: bool = False) -> Collector:
         self._watchdog.wake()
         async with nullcontext() if ours else self._turns:
-            return await self._shielded(self._router.run(request, primary=primary))
-
-    async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run work in a task of its own, that a cancellation reaches exactly once.
-
-        anyio cancels again at every await, which would interrupt the cancelling of the statement itself.
-        """
-        if self._closed:
-            work.close()
-            raise DatabaseError("The database is closed.")
-        task = asyncio.get_running_loop().create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._ended)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if not _cancelled():
-                # Not the caller: `close` has ended the task.
-                raise DatabaseError("The database was closed.") from None
-            with anyio.CancelScope(shield=True):
-                task.cancel()
-                await asyncio.wait({task}, timeout=_CANCEL_S)
-            raise
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # Seen: the caller may be gone.
+            return await self._tasks.run(self._router.run(request, primary=primary))
 
     def _ours(self, block: str, params: Parameters) -> Request:
         return Request(block, params, self._limits.statement_timeout, block=True)
@@ -674,9 +612,3 @@ class Database:
 
     async def _lookup_types(self, oids: Sequence[int]) -> list[tuple[Cell, ...]]:
         return await self._fetch("type_names", ([*oids],))
-
-
-def _cancelled() -> bool:
-    """Tell whether the current task is being cancelled, by asyncio or anyio."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -66,6 +66,8 @@ _NAMES_ONLY = frozenset(
 """Classes of SQLSTATE whose messages quote names and the statement, and no values of rows."""
 
 
+_LONGEST = 4_000
+"""Characters of a field of an error; no cap of results holds for errors."""
 _OBJECTS = {
     "constraint": DiagnosticField.CONSTRAINT_NAME,
     "schema": DiagnosticField.SCHEMA_NAME,
@@ -104,18 +106,25 @@ def server_message(result: PGresult) -> ServerMessage:
 
     def text(which: DiagnosticField) -> str | None:
         value = result.error_field(which)
-        return value.decode("utf-8", "replace") if value else None
+        return _clipped(value.decode("utf-8", "replace")) if value else None
 
     position = text(DiagnosticField.STATEMENT_POSITION)
     return ServerMessage(
         sqlstate=text(DiagnosticField.SQLSTATE) or "",
-        message=text(DiagnosticField.MESSAGE_PRIMARY) or result.get_error_message("utf-8").strip(),
+        message=text(DiagnosticField.MESSAGE_PRIMARY) or _clipped(result.get_error_message("utf-8").strip()),
         detail=text(DiagnosticField.MESSAGE_DETAIL),
         hint=text(DiagnosticField.MESSAGE_HINT),
         position=int(position) if position else None,
         context=text(DiagnosticField.CONTEXT),
         objects={name: value for name, which in _OBJECTS.items() if (value := text(which)) is not None},
     )
+
+
+def _clipped(text: str) -> str:
+    """Return what a function may have said at any length, up to the end of a word: half a name would be another one."""
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_LONGEST].rpartition(' ')[0]}…[{len(text)} characters]"
 
 
 def scrubbed(found: ServerMessage) -> ServerMessage:

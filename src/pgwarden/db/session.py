@@ -19,16 +19,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pgwarden.db import errors, guc
 from pgwarden.db.blocks import Blocks, Parameters
+from pgwarden.db.capture import Capture, Capturing, Row, Taken, paired
 from pgwarden.db.change import Change, Counts, Done, Fate, difference, effects, position
 from pgwarden.db.cursor import Keeper
 from pgwarden.db.link import Answers, BrokenError, Link, Step
 from pgwarden.db.notices import Notices
 from pgwarden.db.read import Request, render
 from pgwarden.errors import QueryError
+
+if TYPE_CHECKING:
+    from pgwarden.db.recorder import Recorder
 
 BEGIN = Step(b"BEGIN")
 _SAVEPOINT = Step(b"SAVEPOINT pgwarden")
@@ -60,6 +64,7 @@ class Session:
         begin: Sequence[Step] = (BEGIN,),
         idle_s: float = 0,
         transaction_s: float = 0,
+        recorder: Recorder | None = None,
     ) -> None:
         """Take a link.
 
@@ -71,8 +76,12 @@ class Session:
             begin: What begins the transaction.
             idle_s: Seconds between two statements after which the server ends it; 0: shortly after a statement's time.
             transaction_s: Seconds after which the server ends it, where it can; 0: never.
+            recorder: Keeps what is needed to undo changes; None: nothing is.
         """
         self.link = link
+        self.made: list[Done] = []
+        """The changes of which rows were taken, in their order; whoever undoes one takes it out."""
+        self._recorder = recorder
         self.affected = 0
         """Rows that were changed, by whatever part of the changes."""
         self._blocks = blocks
@@ -119,32 +128,88 @@ class Session:
             ArgumentError: A value cannot be sent.
             BrokenError: The connection broke.
         """
-        statement = change.step()
+        taking = None if change.dry_run or self._recorder is None else change.capture
+        version = self.link.version
+        before = await self._locked(change, taking) if taking and taking.locks(version) else None
+        statement = change.step(taking.suffix(version) if taking else "")
         self._scrub |= change.scrub
         counting = Step(self._blocks.pick("write_effects", self.link.version).text.encode())
         first = (*self._ready(), self._settings(change.timeout_s))
-        before = (*first, *((counting,) if self._counts is None else ()))
+        ahead = (*first, *((counting,) if self._counts is None else ()))
         after = (_RELEASE, *((_CHECK_CONSTRAINTS,) if final else ()), counting)
-        rows = Keeper(change.limit, change.max_bytes, masking=change.masking)
+        rows = self._keeper(change, taking)
         notices = Notices(scrub=change.scrub)
         started = time.monotonic()
         with self.link.listening(notices):
             # Deferred triggers have as long again.
-            work = self.link.run((*before, statement, *after), rows=len(before), collector=rows)
+            work = self.link.run((*ahead, statement, *after), rows=len(ahead), collector=rows)
             answers = await self._within(2 * change.timeout_s, work)
         self._begun = True
         if answers.error is not None:
             self._failed = True
             # The server counts also what it has undone.
             self._counts = None
-            raise self._refused(answers, change, started, released=len(answers.results) == len(before) + 1)
+            raise self._refused(answers, change, started, released=len(answers.results) == len(ahead) + 1)
         if self._counts is None:
-            self._counts = effects(answers.results[len(before) - 1])
+            self._counts = effects(answers.results[len(ahead) - 1])
         counts = effects(answers.results[-1])
         done = Done(rows, notices.texts(), difference(self._counts, counts))
         self._counts = counts
         self.affected += done.total
+        if taking:
+            done.taken = _taken(taking, before, rows, version, done)
+            self.made.append(done)
         return done
+
+    def _keeper(self, change: Change, taking: Capture | None) -> Keeper:
+        if taking is None or self._recorder is None:
+            return Keeper(change.limit, change.max_bytes, masking=change.masking)
+        extra = len(taking.columns) * taking.sides(self.link.version)
+        return Capturing(change.limit, change.max_bytes, extra, self._recorder.max_bytes, change.masking)
+
+    async def _locked(self, change: Change, taking: Capture) -> list[Row] | None:
+        """Read and lock the rows that a change is about to change; None where they are too much to be kept.
+
+        Raises:
+            QueryError: The server refused it; the transaction is as it was before.
+            BrokenError: The connection broke.
+        """
+        assert self._recorder is not None
+        rows = await self.lock(
+            taking.lock, taking.lock_params, change.timeout_s, change.scrub, self._recorder.max_bytes
+        )
+        return None if rows.truncated else rows.rows
+
+    async def lock(
+        self, text: str, params: Sequence[object], timeout_s: float, scrub: bool, max_bytes: int | None = None
+    ) -> Keeper:
+        """Read rows, as they are stored, with a statement of ours that locks them.
+
+        Args:
+            text: The statement.
+            params: Values of its parameters.
+            timeout_s: Seconds that it may take.
+            scrub: Whether errors must not quote values.
+            max_bytes: Bytes that are kept at most.
+
+        Raises:
+            QueryError: The server refused it; the transaction is as it was before.
+            BrokenError: The connection broke.
+        """
+        lock = Change(text, params, 0, 0, timeout_s, None)
+        self._scrub |= scrub
+        rows = Keeper(None, max_bytes)
+        before = (*self._ready(), self._settings(timeout_s))
+        started = time.monotonic()
+        answers = await self._within(
+            timeout_s, self.link.run((*before, lock.step(), _RELEASE), rows=len(before), collector=rows)
+        )
+        self._begun = True
+        if answers.error is not None:
+            self._failed = True
+            timed_out = time.monotonic() - started >= timeout_s * 0.95
+            raise errors.query_error(answers.error, length=0, timed_out=timed_out, scrub=scrub, writing=True)
+        return rows
 
     async def read(self, request: Request) -> Keeper:
         """Run a read: it sees what the transaction has changed, and changes nothing itself.
@@ -203,11 +268,11 @@ class Session:
             BrokenError: The connection broke.
         """
         counting = Step(self._blocks.pick("write_effects", self.link.version).text.encode())
+        before = self._counts
         answers = await self.run((_CHECK_CONSTRAINTS, counting), timeout_s)
-        if self._counts is not None:
-            counts = effects(answers.results[-1])
-            self.affected += sum(each.total for each in difference(self._counts, counts))
-            self._counts = counts
+        if before is not None:
+            self._counts = effects(answers.results[-1])
+            self.affected += sum(each.total for each in difference(before, self._counts))
 
     async def recover(self, timeout_s: float) -> None:
         """Go back to before a statement that failed, so that its locks are not kept.
@@ -232,9 +297,11 @@ class Session:
         Raises:
             BrokenError: The connection broke.
             QueryError: The server rolled back instead.
+            UndoError: What is needed to undo it cannot be kept; nothing was sent.
         """
         if not self.link.alive:
             raise BrokenError("the server has ended the session.")
+        kept = await self._recorder.prepare(self, timeout_s) if self._recorder and self.made else ""
         started = time.monotonic()
         located = Step(self._blocks.pick("write_position", self.link.version).text.encode())
         back = _BACK if self._failed else ()
@@ -243,6 +310,8 @@ class Session:
         answers = await self._within(timeout_s, self.link.run(steps))
         if len(answers.results) <= len(back):
             fate.state = "unchanged"
+            if kept and self._recorder:
+                await self._recorder.settle(kept, committed=False)
             await self.rollback()
             timed_out = time.monotonic() - started >= timeout_s * 0.95
             assert answers.error is not None
@@ -250,6 +319,8 @@ class Session:
         if answers.results[len(back)][0].command_status != b"COMMIT":
             raise BrokenError("the server answered COMMIT with something else.")
         fate.state = "changed"
+        if kept and self._recorder:
+            await self._recorder.settle(kept, committed=True)
         await self.link.reset(rollback=False)
         return position(answers.results[-1]) if len(answers.results) > len(back) + 1 else None
 
@@ -298,6 +369,18 @@ class Session:
 
     async def _within(self, seconds: float, work: Coroutine[Any, Any, T]) -> T:
         return await within(seconds, self.link, work)
+
+
+def _taken(taking: Capture, before: list[Row] | None, rows: Keeper, version: int, done: Done) -> Taken:
+    """Return what was taken of a change, or why it cannot be undone."""
+    others = tuple(f"{each.schema}.{each.name}" for each in done.touched if (each.schema, each.name) != taking.table)
+    taken = rows.taken if isinstance(rows, Capturing) else None
+    if taken is None or (taking.locks(version) and before is None):
+        return Taken(taking, problem="its rows are larger than PGWARDEN_UNDO_MAX_CHANGE_BYTES", touched=others)
+    try:
+        return Taken(taking, paired(taking, before, taken, taking.sides(version)), touched=others)
+    except ValueError as exc:
+        return Taken(taking, problem=str(exc), touched=others)
 
 
 async def within(seconds: float, link: Link, work: Coroutine[Any, Any, T]) -> T:

@@ -13,6 +13,7 @@ from pgwarden.errors import InternalError
 from pgwarden.results import Cell
 
 if TYPE_CHECKING:
+    from pgwarden.db.capture import Capture
     from pgwarden.guard.shields import Masking
 
 
@@ -42,6 +43,7 @@ class Statements:
         max_bytes: int,
         timeout_s: float,
         masking: Masking | None = None,
+        capture: Capture | None = None,
     ) -> Returned:
         """Run a change; arguments as of `Database.write`.
 
@@ -53,10 +55,20 @@ class Statements:
         if not rows_only(statement):
             # One that ended the transaction would keep what ran before it.
             raise InternalError
-        change = Change(statement, params, limit, max_bytes, timeout_s, None, masking=masking)
+        change = Change(statement, params, limit, max_bytes, timeout_s, None, masking=masking, capture=capture)
         done = await self._session.change(change)
         self.done.append(done)
         return Returned(tuple(done.rows.names), tuple(done.rows.rows), done.affected or 0)
+
+    async def lock(
+        self, statement: str, params: Sequence[object], *, timeout_s: float, scrub: bool
+    ) -> list[tuple[Cell, ...]]:
+        """Read rows with a statement of ours that locks them; as they are stored, whatever is masked.
+
+        Raises:
+            QueryError: The server refused it.
+        """
+        return (await self._session.lock(statement, params, timeout_s, scrub)).rows
 
     async def read(
         self,

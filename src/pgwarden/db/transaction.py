@@ -56,6 +56,7 @@ class _Savepoint:
     name: str
     number: int
     ran: int
+    made: int
 
 
 class Transaction:
@@ -207,7 +208,7 @@ class Transaction:
         if len(self.savepoints) >= MOST_SAVEPOINTS:
             raise ArgumentError(f"There are {MOST_SAVEPOINTS} savepoints; no more can be set.")
         self._numbers += 1
-        found = _Savepoint(name, self._numbers, len(self.ran))
+        found = _Savepoint(name, self._numbers, len(self.ran), len(self.session.made))
 
         async def set_it() -> None:
             await self.session.run((Step(b"SAVEPOINT pgwarden_%d" % found.number),), self.manner.timeout_s)
@@ -238,6 +239,7 @@ class Transaction:
             await self.session.run((back,), self.manner.timeout_s)
             undone = len(self.ran) - found.ran
             del self.ran[found.ran :]
+            del self.session.made[found.made :]
             del self.savepoints[index + 1 :]
             self.revision += 1
             self.definitions += self.defined
@@ -324,6 +326,7 @@ class Transaction:
         """Run a change, and undo it where it may not stay."""
         session, timeout = self.session, self.manner.timeout_s
         await session.run((_TRY,), timeout)
+        made = len(session.made)
         try:
             done = await session.change(change)
             found = excess(done.total, change.max_affected, done.rows.tag)
@@ -331,6 +334,7 @@ class Transaction:
                 found.message = found.message.replace("it was rolled back", "it was undone, and the transaction stands")
                 raise found
         except (QueryError, ArgumentError):
+            del session.made[made:]
             if not session.link.broken:
                 await session.run(_UNDO, timeout)
             raise

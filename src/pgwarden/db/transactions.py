@@ -191,6 +191,7 @@ class Transactions:
             begin=(_begin(manner),),
             idle_s=manner.idle_s + guc.GRACE_S,
             transaction_s=manner.lifetime_s + guc.GRACE_S,
+            recorder=self._database.recorder,
         )
         if manner.deferrable:
             # The first snapshot may be long in coming, and must not take longer than a statement may.

@@ -28,7 +28,8 @@ from pgwarden.db.cursor import Keeper
 from pgwarden.db.link import BrokenError, Link, Step
 from pgwarden.db.notices import Notices
 from pgwarden.db.pool import Pool
-from pgwarden.db.session import Session, within
+from pgwarden.db.recorder import Recorder
+from pgwarden.db.session import BEGIN, Session, within
 from pgwarden.errors import QueryError
 from pgwarden.settings import LimitSettings
 
@@ -70,8 +71,9 @@ class Manner:
 class Writer:
     """Makes changes on the links of a pool."""
 
-    def __init__(self, pool: Pool, limits: LimitSettings, blocks: Blocks) -> None:
-        """Take the pool, the limits of locks, and the blocks of our own SQL."""
+    def __init__(self, pool: Pool, limits: LimitSettings, blocks: Blocks, recorder: Recorder | None = None) -> None:
+        """Take the pool, the limits of locks, the blocks of our own SQL, and what keeps rows as they were."""
+        self._recorder = recorder
         self._pool = pool
         self._lock_timeout_s = limits.lock_timeout
         self._blocks = blocks
@@ -94,10 +96,17 @@ class Writer:
             ArgumentError: There is no dry run of it, or a value cannot be sent.
         """
         statement = change.step()
-        async with self._link(fate) as link:
-            if change.in_transaction:
-                return await self._in_transaction(link, change, fate, locate)
-            return await self._alone(link, change, statement, fate, locate)
+        for attempt in range(RETRIES + 1):
+            try:
+                async with self._link(fate) as link:
+                    if change.in_transaction:
+                        return await self._in_transaction(link, change, fate, locate)
+                    return await self._alone(link, change, statement, fate, locate)
+            except QueryError as exc:
+                if not (exc.retryable and self._locks(change)) or attempt == RETRIES:
+                    raise
+            await _pause(attempt)
+        raise AssertionError
 
     async def transact(
         self, work: Callable[[Session], Awaitable[T]], manner: Manner, fate: Fate, *, locate: bool
@@ -123,9 +132,12 @@ class Writer:
             except QueryError as exc:
                 if not exc.retryable or attempt == RETRIES:
                     raise
-            # Two that met would meet again.
-            await asyncio.sleep(random.uniform(0, _RETRY_S * 2**attempt))  # noqa: S311
+            await _pause(attempt)
         raise AssertionError
+
+    def _locks(self, change: Change) -> bool:
+        """Tell whether the rows of a change may be read before it: both must see the same, whoever else is at work."""
+        return self._recorder is not None and change.capture is not None and bool(change.capture.lock)
 
     @asynccontextmanager
     async def _link(self, fate: Fate) -> AsyncIterator[Link]:
@@ -153,7 +165,9 @@ class Writer:
             self._pool.release(link)
 
     async def _in_transaction(self, link: Link, change: Change, fate: Fate, locate: bool) -> Done:
-        session = self._session(link, transaction_s=3 * change.timeout_s + guc.GRACE_S)
+        exact = self._locks(change) and change.capture is not None and change.capture.locks(link.version)
+        begin = BEGIN_AT["repeatable read"] if exact else BEGIN
+        session = self._session(link, begin=(begin,), transaction_s=3 * change.timeout_s + guc.GRACE_S)
         try:
             done = await session.change(change, final=True)
             found = excess(done.total, change.max_affected, done.rows.tag)
@@ -225,8 +239,18 @@ class Writer:
 
     def _session(self, link: Link, **more: Any) -> Session:
         return Session(
-            link, self._blocks, lock_timeout_s=self._lock_timeout_s, checks_client=self._pool.checks_client, **more
+            link,
+            self._blocks,
+            lock_timeout_s=self._lock_timeout_s,
+            checks_client=self._pool.checks_client,
+            recorder=self._recorder,
+            **more,
         )
+
+
+async def _pause(attempt: int) -> None:
+    """Wait before another attempt: two that met would meet again."""
+    await asyncio.sleep(random.uniform(0, _RETRY_S * 2**attempt))  # noqa: S311
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:

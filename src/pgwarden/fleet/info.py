@@ -51,7 +51,7 @@ def describe(grant: Grant, member: Member | None, *, current: bool, restart: Seq
         database=address.database,
         sql_profile=grant.policy.sql_profile,
         tool_profile=grant.policy.tool_profile,
-        connected=bool(made and made.connected),
+        connected=bool(made and made.servers.connected),
         replicas=len(connection.replica_urls),
         note=note,
     )

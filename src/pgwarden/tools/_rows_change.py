@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from pgwarden.context import Context
 from pgwarden.errors import ArgumentError, GuardError, InternalError, PolicyError, QueryError
-from pgwarden.results import Rows
+from pgwarden.results import Cell, Rows
 from pgwarden.tools import _rows_filter, _rows_run, _rows_values
 from pgwarden.tools._rows_table import XMIN, Column, Table
 
 if TYPE_CHECKING:
-    from pgwarden.db.compose import Slot
+    from pgwarden.db.compose import Draft, Fragment, Slot
 
 ARCHIVED_AT = "archived_at"
 MOST_SHOWN = 3
 """Rows that a conflict shows."""
+_STATEMENT_TOKENS = 19_900
+"""The guard reads 20,000: two for each value and each name, and two for each row."""
+_BYTES_A_CHARACTER = 4
+_XID_DIGITS = 10
 _COUNTERS = frozenset({"int2", "int4", "int8"})
 
 
@@ -31,19 +35,21 @@ def inserted(table: Table, rows: Sequence[Mapping[str, Any]], most: int) -> tupl
     Raises:
         ArgumentError: A row does not fit the table; `details` has its index from 0.
     """
-    from pgwarden.db.compose import Value
-
     table.check_can("INSERT")
     if len(rows) > most:
         raise ArgumentError(f"{len(rows):,} rows are given, and {most:,} are allowed.", hint="Give fewer at a time.")
     names = list(dict.fromkeys(name for row in rows for name in row))
     for name in names:
         _check_given(table, table.column(name))
+    room = (_STATEMENT_TOKENS - 2 * (len(names) + len(table.columns))) // (2 * len(names) + 2)
+    if len(rows) > room:
+        message = f"{len(rows):,} rows of {len(names)} columns are more than one statement can have."
+        raise ArgumentError(message, hint=f"Give at most {room:,} at a time.")
     out: list[list[Slot]] = []
     for index, row in enumerate(rows):
         try:
             _check_complete(table, row)
-            out.append([Value(_rows_values.stored(table.column(n), row[n])) if n in row else "default" for n in names])
+            out.append([_slot(table, table.column(name), row) for name in names])
         except ArgumentError as exc:
             if len(rows) > 1:
                 exc.message, exc.details = f"rows[{index}]: {exc.message}", {**exc.details, "row": index}
@@ -51,6 +57,29 @@ def inserted(table: Table, rows: Sequence[Mapping[str, Any]], most: int) -> tupl
     if not names and len(rows) > 1:
         raise ArgumentError("Several rows give no column.", hint="One row of defaults at a time.")
     return names, out
+
+
+def met(draft: Draft, names: Sequence[str], rows: Sequence[Sequence[Slot]], key: Sequence[str]) -> Fragment | None:
+    """Return the condition for the rows that new rows meet on a key; None where they meet none: NULL is no key."""
+    from pgwarden.db.compose import Value
+
+    places = [(name, names.index(name)) for name in key]
+    conditions = []
+    for row in rows:
+        slots = [(name, row[place]) for name, place in places]
+        given = [(name, slot.text) for name, slot in slots if isinstance(slot, Value)]
+        if all(text is not None for _, text in given):
+            conditions.append(draft.every([draft.test(name, "=", text) for name, text in given if text is not None]))
+    return draft.some(conditions) if conditions else None
+
+
+def _slot(table: Table, column: Column, row: Mapping[str, Any]) -> Slot:
+    from pgwarden.db.compose import Value
+
+    if column.name not in row:
+        return "default"
+    given = row[column.name]
+    return Value(None if given is None and table.fills else _rows_values.stored(column, given))
 
 
 def updated(table: Table, values: Mapping[str, Any]) -> dict[str, Slot]:
@@ -92,7 +121,7 @@ def version(table: Table, column: str, expected: str) -> str:
     """
     if column != XMIN:
         return _rows_values.known(table.column(column), expected)
-    if not (expected.isascii() and expected.isdigit() and int(expected) < 2**32):
+    if not (expected.isascii() and expected.isdigit() and len(expected) <= _XID_DIGITS and int(expected) < 2**32):
         raise ArgumentError("expected_version is no xmin.", hint='read_rows shows it: columns=[..., "xmin"].')
     return expected
 
@@ -106,10 +135,11 @@ def check_one(table: Table, condition: _rows_filter.Condition) -> None:
     if table.kind == "v" or _rows_filter.names_row(table, condition):
         return
     keys = " or ".join(f"({', '.join(key.columns)})" for key in table.keys)
+    hint = f"Compare the columns of a key with =: {keys}." if keys else f"{table} has no key."
     raise ArgumentError(
         "expected_version is of one row, and the filter is not by a key.",
         code="key_missing",
-        hint=f"Compare the columns of a key with =: {keys}." if keys else f"{table} has no key.",
+        hint="Tables inherit from it, and its keys say nothing of their rows: name them." if table.shared else hint,
     )
 
 
@@ -143,13 +173,19 @@ async def conflict(ctx: Context, given: dict[str, Any], version_name: str) -> Qu
         return QueryError("No row has the expected version, as far as may be known.", code="version_conflict")
     if not rows.rows:
         return QueryError(f"No row of {table} matches the filter.", code="row_not_found", hint="It may be deleted.")
-    current = [dict(zip(shown, row, strict=True)) for row in rows.rows[:MOST_SHOWN]]
+    # No cap of results holds for an error.
+    most = min(ctx.limits.max_cell_chars, ctx.limits.max_result_bytes // (_BYTES_A_CHARACTER * MOST_SHOWN * len(shown)))
+    current = [dict(zip(shown, (_clipped(cell, most) for cell in row), strict=True)) for row in rows.rows[:MOST_SHOWN]]
     return QueryError(
         f"The row of {table} has changed since that version was read; nothing was changed.",
         code="version_conflict",
         hint="Look at the current row, decide again, and send its version.",
         details={"current": current},
     )
+
+
+def _clipped(cell: Cell, most: int) -> Cell:
+    return cell if cell is None or len(cell) <= most else f"{cell[:most]}…[{len(cell)} characters]"
 
 
 async def _current(ctx: Context, table: Table, names: Sequence[str], given: dict[str, Any]) -> Rows:

@@ -11,7 +11,6 @@ by everything but a list.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -19,6 +18,10 @@ from pydantic import Field
 from pgwarden.errors import ArgumentError, did_you_mean
 from pgwarden.results import Later
 from pgwarden.tools import _rows_values
+from pgwarden.tools._rows_conditions import Condition as Condition
+from pgwarden.tools._rows_conditions import Joined as Joined
+from pgwarden.tools._rows_conditions import Test as Test
+from pgwarden.tools._rows_conditions import can_fail
 from pgwarden.tools._rows_later import Reference
 from pgwarden.tools._rows_table import Column, Table
 
@@ -43,27 +46,6 @@ _ALIASES = {"!=": "<>", "==": "=", "eq": "=", "ne": "<>", "lt": "<", "lte": "<="
 _PATTERNS = ("like", "ilike")
 _CONNECTIVES = ("and", "or", "not")
 _RANGES = ("R",)
-
-
-@dataclass(frozen=True, slots=True)
-class Test:
-    """A column compared with values: PostgreSQL's text, or still to come. `holds` is what is_null asks for."""
-
-    column: Column
-    operator: str
-    values: tuple[str | Later, ...] = ()
-    holds: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """Conditions under "and", "or", or (just one) "not"."""
-
-    word: str
-    parts: tuple[Condition, ...]
-
-
-Condition = Test | Joined
 
 
 def parse(table: Table, given: dict[str, Any] | None) -> Condition | None:
@@ -126,7 +108,7 @@ def check_real(condition: Condition | None) -> Condition:
     """
     if condition is None:
         raise ArgumentError("filter is empty.", code="condition_missing", hint='Say which rows: {"id": 1}.')
-    if not _keeps(condition, negated=False):
+    if not can_fail(condition):
         raise ArgumentError(
             "The filter may hold for every row.",
             code="condition_missing",
@@ -139,41 +121,7 @@ def names_row(table: Table, condition: Condition) -> bool:
     """Tell whether a condition can hold for one row at most: by each column of a key."""
     parts = condition.parts if isinstance(condition, Joined) and condition.word == "and" else (condition,)
     named = {part.column.name for part in parts if isinstance(part, Test) and part.operator == "="}
-    return any(named.issuperset(key.columns) for key in table.keys)
-
-
-def _keeps(condition: Condition, *, negated: bool) -> bool:
-    """Tell whether a condition can be false. Of what is negated, only its shape tells; and booleans have two values."""
-    if isinstance(condition, Test):
-        return not _is_vacuous(condition, negated=negated)
-    if condition.word == "not":
-        return _keeps(condition.parts[0], negated=not negated)
-    kept = [_keeps(part, negated=negated) for part in condition.parts]
-    if (condition.word == "or") is negated:
-        return any(kept)
-    truths = [part for part in condition.parts if isinstance(part, Test) and part.column.base == "bool"]
-    return all(kept) and (len(condition.parts) == 1 or len(truths) < 2)
-
-
-def _is_vacuous(test: Test, *, negated: bool) -> bool:
-    """Tell whether a comparison may hold for every row; one with a value that is still to come may hold with any."""
-    first = test.values[0] if test.values else ""
-    if test.operator == "is_null":
-        # In a column that refuses NULL none is.
-        return test.holds is negated
-    if test.column.base == "bool" and not test.column.is_array:
-        return test.operator not in ("=", "<>", "in") or len({*map(_truth, test.values)}) > 1
-    if negated:
-        return test.operator == "between"
-    if test.operator in _PATTERNS:
-        return not any(char.isalnum() for char in str(first))
-    if test.operator == "contains":
-        return str(first).strip() in ("{}", "[]", '""', "empty")
-    return test.operator in (">=", "<>") and (isinstance(first, Later) or first in ("", "{}"))
-
-
-def _truth(value: str | Later) -> bool | Later:
-    return value if isinstance(value, Later) else value.lower() in ("t", "true", "y", "yes", "on", "1")
+    return not table.shared and any(named.issuperset(key.columns) for key in table.keys)
 
 
 def _object(table: Table, given: Any, depth: int) -> Condition:

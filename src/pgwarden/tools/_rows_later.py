@@ -121,9 +121,9 @@ def settled(given: Any, returned: Sequence[Sequence[Mapping[str, Cell]]]) -> Any
 def _found(later: Later, returned: Sequence[Sequence[Mapping[str, Cell]]]) -> Cell:
     rows, details = returned[later.step], {"reference": later.text}
     if later.row >= len(rows):
-        count = f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
+        count, verb = (f"{len(rows)} rows", "are") if len(rows) != 1 else ("1 row", "is")
         raise QueryError(
-            f"There is no {later.text}: steps[{later.step}] returned {count}.",
+            f"There is no {later.text}: of steps[{later.step}] there {verb} {count} to refer to.",
             code="reference_missing",
             details=details,
         )

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pgwarden.catalogue import SqlUse, Tier, tool
 from pgwarden.context import Composed, Context
-from pgwarden.errors import ArgumentError
+from pgwarden.errors import ArgumentError, CursorError
 from pgwarden.results import Rows
 from pgwarden.tools import _rows_filter, _rows_run, _rows_table
 
@@ -18,17 +18,22 @@ if TYPE_CHECKING:
     from pgwarden.db.compose import Order
 
 SCOPE = "database:read"
-NO_CURSOR_NOTE = "no cursor: the table has no primary key, nor a unique one of NOT NULL columns; narrow the filter"
+NO_CURSOR_NOTE = "no cursor: no unmasked primary or unique NOT NULL key tells these rows apart; narrow the filter"
 _DIRECTIONS = {"asc": False, "desc": True}
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What is read: the table, the columns to show, and how many behind them the next page is found by."""
+    """What is read: the table, the columns to show, and the order by whose columns the next page is found."""
 
     table: _rows_table.Table
     shown: tuple[str, ...]
-    tail: int
+    order: tuple[Order, ...]
+
+    @property
+    def tail(self) -> int:
+        """How many columns behind those to show that is."""
+        return len(self.order)
 
 
 async def compose(
@@ -43,6 +48,7 @@ async def compose(
 
     Raises:
         ArgumentError: The arguments do not fit each other or the table.
+        CursorError: The rows were in another order on the page before.
     """
     target = await _rows_table.load(ctx, table)
     shown = _shown(target, columns)
@@ -53,10 +59,14 @@ async def compose(
     )
     parts = [] if condition is None else [_rows_filter.compile_into(draft, condition)]
     if ctx.page is not None:
+        if ctx.page["order"] != order:
+            raise CursorError("The table has another key since the first page.", hint="Call again without cursor.")
         parts.append(draft.after(order, ctx.page["after"]))
     tail = [each.column for each in order] if target.identity else []
+    if not target.masked.isdisjoint(tail):
+        tail = []  # rows may be ordered by what is masked, and then the next page cannot be found by what is shown
     text = draft.select(target.ref, [*shown, *tail], draft.every(parts) if parts else None, order)
-    return Composed(text, tuple(draft.values), Read(target, tuple(shown), len(tail)))
+    return Composed(text, tuple(draft.values), Read(target, tuple(shown), tuple(order) if tail else ()))
 
 
 @tool(tier=Tier.READ, scope=SCOPE, sql=SqlUse.READ, paged=100, compose=compose)
@@ -72,18 +82,19 @@ async def read_rows(
     made = _rows_run.statement(ctx)
     rows = await _rows_run.read(ctx)
     if made.about.tail:
-        return _paged(rows, made.about.tail)
+        return _paged(rows, made.about)
     if rows.truncated:
         rows.notes = (*rows.notes, NO_CURSOR_NOTE)
     return rows
 
 
-def _paged(rows: Rows, tail: int) -> Rows:
+def _paged(rows: Rows, about: Read) -> Rows:
     """Return rows without the last columns, by which the next page is found."""
+    tail, order = about.tail, list(about.order)
     ends = [row[-tail:] for row in rows.rows]
     rows.columns = rows.columns[:-tail]
     rows.rows = [row[:-tail] for row in rows.rows]
-    rows.next_page = lambda shown: {"after": ends[shown - 1]}
+    rows.next_page = lambda shown: {"after": ends[shown - 1], "order": order}
     return rows
 
 
@@ -121,7 +132,8 @@ def _never_null(table: _rows_table.Table, column: _rows_table.Column) -> bool:
 
 def _term(table: _rows_table.Table, text: str) -> tuple[str, bool]:
     """Return the column that a term of order_by names, and whether it descends."""
-    name, _, direction = text.strip().rpartition(" ")
-    if text not in table.columns and name and direction.lower() in _DIRECTIONS:
-        return name.strip(), _DIRECTIONS[direction.lower()]
-    return text, False
+    name, _, direction = text.rstrip().rpartition(" ")
+    if text in table.columns or not name.strip() or direction.lower() not in _DIRECTIONS:
+        return text, False
+    # A name may begin or end with a space.
+    return name if name in table.columns else name.strip(), _DIRECTIONS[direction.lower()]

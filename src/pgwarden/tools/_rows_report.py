@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ _OF_STEP = 256
 _OF_ALL = 512
 _WHOLE = frozenset({"smallint", "integer", "bigint"})
 _SAFE = 2**53
+_NUMBER = re.compile(r"-?\d{1,19}", re.ASCII)
 
 
 def report(ctx: Context, written: Sequence[Written], *, retries: int, dry_run: bool) -> Report:
@@ -41,6 +43,7 @@ def report(ctx: Context, written: Sequence[Written], *, retries: int, dry_run: b
         body, data = _shown(own, step, each.rows, left)
         body = "\n".join(filter(None, (body, *said)))
         facts |= {**data, "notes": [*said] or None}
+        facts |= {"change": each.change} if each.change else {}
         left = max(left - max(len(body.encode()), len(dumps(data).encode())), 0)
         texts.append(f"{text}\n{body}" if body else text)
         steps.append({name: value for name, value in facts.items() if value is not None})
@@ -52,7 +55,9 @@ def report(ctx: Context, written: Sequence[Written], *, retries: int, dry_run: b
         # What was done must not be lost for want of room.
         data["steps"] = f"{len(steps)} steps, not shown: the result would be too large"
     texts.append(f"{affected:,} row{'' if affected == 1 else 's'} changed")
-    return Report("\n".join(texts), data, tuple(notes), affected=affected)
+    change = next((each.change.partition(".")[0] for each in written if each.change), "")
+    notes += [f"change {change}"] if change else []
+    return Report("\n".join(texts), data, tuple(notes), affected=affected, change=change)
 
 
 def _shown(ctx: Context, step: _rows_steps.Step, rows: Rows | None, left: int) -> tuple[str, dict[str, Any]]:
@@ -88,8 +93,9 @@ def _values(rows: Rows, row: Sequence[str | None], most: int) -> list[Any]:
 def _value(type_: str, cell: str | None, most: int) -> Any:
     if cell is None:
         return None
-    if type_ == "boolean":
+    if type_ == "boolean" and cell in ("t", "f"):
         return cell == "t"
-    if type_ in _WHOLE and abs(int(cell)) <= _SAFE:
+    # What is masked is no number.
+    if type_ in _WHOLE and _NUMBER.fullmatch(cell) and abs(int(cell)) <= _SAFE:
         return int(cell)
     return cell if len(cell) <= most else f"{cell[:most]}…[{len(cell)} characters]"

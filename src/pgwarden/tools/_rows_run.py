@@ -13,6 +13,7 @@ from pgwarden.tools import _impact, _sql, _written
 from pgwarden.tools._rows_table import Table
 
 if TYPE_CHECKING:
+    from pgwarden.db.capture import Capture
     from pgwarden.db.compose import Draft
 
 TableName = Annotated[str, Field(description="schema.table")]
@@ -27,9 +28,9 @@ def draft() -> Draft:
     return Draft()
 
 
-def composed(made: Draft, text: str, table: Table) -> Composed:
-    """Return a finished statement of a table."""
-    return Composed(text, tuple(made.values), table)
+def composed(made: Draft, text: str, table: Table, capture: Capture | str | None = None) -> Composed:
+    """Return a finished statement of a table, and what is to be kept of the rows that it changes."""
+    return Composed(text, tuple(made.values), table, capture=capture)
 
 
 def statement(ctx: Context) -> Composed:
@@ -88,6 +89,7 @@ async def change(ctx: Context, *, dry_run: bool) -> Written:
             dry_run=dry_run,
             masking=verdict.masking,
             scope=verdict.change.scope if verdict.change else "database:write",
+            capture=made.capture if not isinstance(made.capture, str) else None,
         )
     except QueryError as exc:
         raise await explained(ctx, exc) from None
@@ -107,7 +109,7 @@ async def changed(ctx: Context, *, dry_run: bool) -> Rows | Ack:
 
 def answer(ctx: Context, written: Written) -> Rows | Ack:
     """Return what was done: the stored rows, or else the command's tag."""
-    notes = (_written.DRY_RUN_NOTE,) if written.rolled_back else ()
+    notes = (_written.DRY_RUN_NOTE,) if written.rolled_back else _written.kept(statement(ctx), written)
     return _written.answer(written, _written.said(ctx, statement(ctx).sql, written), notes)
 
 

@@ -77,6 +77,9 @@ async def compose(ctx: Context, steps: Sequence[Mapping[str, Any]], specs: Mappi
             composed, step = await _composed(ctx, number, given, specs, sources)
         made.append(composed)
         sources.append(step.source)
+    rows, most = sum(each.most or 0 for each in sources), ctx.limits.max_affected_rows
+    if rows > most:
+        raise ArgumentError(f"{rows:,} rows are given, and {most:,} are allowed.", hint="Give fewer at a time.")
     return made
 
 
@@ -119,7 +122,7 @@ async def _composed(
     composed = await spec.compose(ctx, **values)
     if not isinstance(composed, Composed):
         raise InternalError
-    source = await _source(ctx, number, name, spec.name, values, composed.about)
+    source = _source(number, name, spec.name, values, composed.about)
     made = Step(source, spec.name, values, expected, composed.about)
     return replace(composed, about=made, spec=spec), made
 
@@ -151,9 +154,7 @@ def _expected(given: Mapping[str, Any]) -> int | None:
     raise ArgumentError("expect_rows is a number of rows.")
 
 
-async def _source(
-    ctx: Context, number: int, name: str, tool: str, values: Mapping[str, Any], about: Any
-) -> _rows_later.Source:
+def _source(number: int, name: str, tool: str, values: Mapping[str, Any], about: Any) -> _rows_later.Source:
     """Return what can be referred to of a step."""
     if isinstance(about, Read):
         table, shown = about.table, [*about.shown]
@@ -167,14 +168,6 @@ async def _source(
         name,
         returned,
         tuple(each for each in table.readable if each not in returned),
-        await _masked(ctx, table),
+        tuple(sorted(table.masked)),
         len(rows) if isinstance(rows, list) else None,
     )
-
-
-async def _masked(ctx: Context, table: Table) -> tuple[str, ...]:
-    bound = await ctx.db.bound()
-    for name, shield in bound.shields.relations.items() if bound else ():
-        if (name.schema, name.name) == table.ref:
-            return tuple(sorted(shield.masked))
-    return ()

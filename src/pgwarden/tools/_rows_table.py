@@ -82,6 +82,9 @@ class Table:
         fills: Whether a trigger may fill in columns before they are looked at.
         columns: By name, in the order of the table.
         keys: The primary key first, then those of fewer columns.
+        shared: Whether rows of tables that inherit from it are among its own; its keys say nothing of those.
+        oid: Of the relation: what a yes is about stays this one, whatever bears its name by then.
+        masked: Columns whose values are not shown as they are, so that no page can be found by them.
     """
 
     schema: str
@@ -91,6 +94,9 @@ class Table:
     fills: bool
     columns: Mapping[str, Column]
     keys: tuple[Key, ...]
+    shared: bool = False
+    masked: frozenset[str] = frozenset()
+    oid: int = 0
 
     @property
     def ref(self) -> tuple[str, str]:
@@ -108,8 +114,11 @@ class Table:
 
     @property
     def identity(self) -> Key | None:
-        """The key that tells all rows apart; None where there is none."""
-        return next((key for key in self.keys if key.primary or key.not_null), None)
+        """The key that tells all rows apart, and can be seen; None where there is none."""
+        if self.shared:
+            return None
+        certain = (key for key in self.keys if key.primary or key.not_null)
+        return next((key for key in certain if self.masked.isdisjoint(key.columns)), None)
 
     @property
     def readable(self) -> list[str]:
@@ -190,16 +199,25 @@ async def load(ctx: Context, name: str, *, recent: bool = False) -> Table:
     facts = await (ctx.db.recent if recent else ctx.db.json)("rows_table", {"oid": oid})
     if not facts:
         raise NotFoundError(f"There is no table {name!r} any more.")
-    return _table(facts)
+    return _table({**facts, "oid": oid}, await _masked(ctx, facts["schema"], facts["name"]))
 
 
-def _table(facts: Mapping[str, Any]) -> Table:
+async def _masked(ctx: Context, schema: str, name: str) -> frozenset[str]:
+    bound = await ctx.db.bound()
+    shields = bound.shields.relations.values() if bound else ()
+    return next(
+        (frozenset(each.masked) for each in shields if (each.name.schema, each.name.name) == (schema, name)),
+        frozenset(),
+    )
+
+
+def _table(facts: Mapping[str, Any], masked: frozenset[str]) -> Table:
     columns = [
         Column(**{**each, "labels": tuple(each["labels"] or ()), "sql_type": _type(each)})
         for each in facts["columns"] or ()
     ]
     keys = tuple(Key(**{**each, "columns": tuple(each["columns"])}) for each in facts["keys"] or ())
-    return Table(**{**facts, "columns": {column.name: column for column in columns}, "keys": keys})
+    return Table(**{**facts, "columns": {column.name: column for column in columns}, "keys": keys, "masked": masked})
 
 
 def _type(column: Mapping[str, Any]) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from pgwarden.context import Composed, Context, Part
 from pgwarden.errors import ArgumentError, QueryError, StatementTimeoutError
@@ -13,12 +13,15 @@ from pgwarden.results import Cell, Plan, Report
 from pgwarden.tools import _impact, _rows_change, _rows_later, _rows_report, _rows_run, _rows_steps
 
 if TYPE_CHECKING:
+    from pgwarden.db.capture import Capture
     from pgwarden.db.statements import Returned, Statements
 
 PLAN_S = 4.0
 """Seconds that the plan of all steps may take."""
 _LEAST_BYTES = 10_000
 """Bytes of rows that each step may return, however many there are."""
+_PLAIN = ("in_transaction", "kinds", "command", "targets")
+"""Facts that go without saying for a step."""
 _NOTE = "Rows are counted as they are now, before the first step."
 
 
@@ -41,9 +44,10 @@ async def plan(ctx: Context, **_: Any) -> Plan:
                 raise await _rows_run.explained(own, exc) from None
         rows = found.data.get("rows", {})
         known += rows.get("inserted", 0) + rows.get("matching", 0)
-        expected = {} if step.expected is None else {"expect_rows": step.expected}
         texts.append(f"{step} {step.tool}: {found.text}")
-        listed.append({"step": number, "tool": step.tool, "as": step.source.name or None, **expected, **found.data})
+        stated = {"step": number, "as": step.source.name or None, "tool": step.tool, "table": str(step.table)}
+        stated |= {"expect_rows": step.expected, **found.data}
+        listed.append({name: value for name, value in stated.items() if value is not None and name not in _PLAIN})
     total = {"known": known, "limit": limit, **({"exceeds_limit": True} if known > limit else {})}
     if known > limit:
         texts.append(f"rows: {known:,} in all; more than the {limit:,} allowed: it would be rolled back")
@@ -69,6 +73,13 @@ async def run(ctx: Context, *, dry_run: bool) -> Report:
     except ArgumentError as exc:
         raise work.numbered(exc) from None
     return _rows_report.report(ctx, written, retries=work.runs - 1, dry_run=dry_run)
+
+
+class _Caps(TypedDict):
+    limit: int
+    max_bytes: int
+    timeout_s: float
+    masking: Any
 
 
 class _Run:
@@ -98,15 +109,22 @@ class _Run:
 
     async def _one(self, statements: Statements, part: Part, values: Sequence[Cell]) -> Returned:
         # The one place where a step runs.
-        send = statements.read if _rows_steps.step(part).reads else statements.write
-        return await send(
-            part.verdict.canonical,
-            values,
-            limit=self._ctx.max_rows,
-            max_bytes=self._max_bytes,
-            timeout_s=self._ctx.timeout_s,
-            masking=part.verdict.masking,
-        )
+        caps: _Caps = {
+            "limit": self._ctx.max_rows,
+            "max_bytes": self._max_bytes,
+            "timeout_s": self._ctx.timeout_s,
+            "masking": part.verdict.masking,
+        }
+        if _rows_steps.step(part).reads:
+            return await statements.read(part.verdict.canonical, values, **caps)
+        return await statements.write(part.verdict.canonical, values, **caps, capture=self._capture(part))
+
+    def _capture(self, part: Part) -> Capture | None:
+        """Return what is to be kept of a step's rows, with the values that earlier steps returned."""
+        capture = part.composed.capture
+        if capture is None or isinstance(capture, str):
+            return None
+        return replace(capture, lock_params=tuple(_rows_later.bound(capture.lock_params, self._returned)))
 
     def numbered(self, exc: ArgumentError) -> ArgumentError:
         """Return an error that says which step it is of."""

@@ -23,6 +23,8 @@ _DATED = frozenset({"date", "timestamp", "timestamptz", "time", "timetz", "inter
 _INTEGER = re.compile(r"\s*[+-]?\d+\s*")
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*|\s*(nan|[+-]?inf(inity)?)\s*", re.IGNORECASE)
 _TRUTHS = frozenset({"t", "true", "y", "yes", "on", "1", "f", "false", "n", "no", "off", "0"})
+_EXACT = 2**53
+"""From here on a double precision number may stand for several integers."""
 _MOST_LABELS = 20
 _DEPTH = 6
 """Dimensions of an array that PostgreSQL has at most."""
@@ -76,8 +78,7 @@ def _single(column: Column, value: Any) -> str:
     if column.labels:
         return _label(column, value)
     if base in _JSON:
-        # A string is a JSON string, not the text of a document.
-        return json.dumps(value, ensure_ascii=False)
+        return _document(column, value)
     if base in _VECTORS and isinstance(value, list):
         return json.dumps(value)
     if base in _INTEGERS:
@@ -92,6 +93,14 @@ def _single(column: Column, value: Any) -> str:
     if isinstance(value, dict | list | bool):
         raise _invalid(column, f"not {_kind(value)}", "Give it as PostgreSQL writes it, in a string.")
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _document(column: Column, value: Any) -> str:
+    """Return JSON; a string is a JSON string, not the text of a document."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise _invalid(column, "JSON has no such number", "Give it as a string.") from None
 
 
 def _array(column: Column, value: Any, depth: int) -> str:
@@ -121,6 +130,8 @@ def _label(column: Column, value: Any) -> str:
 
 def _integer(column: Column, value: Any, end: int) -> str:
     whole = isinstance(value, str) and _INTEGER.fullmatch(value) and len(value) <= 40
+    # JSON does not tell 1 from 1.0, and there are writers that do not either.
+    whole = whole or (isinstance(value, float) and value.is_integer() and abs(value) < _EXACT)
     if not whole and (not isinstance(value, int) or isinstance(value, bool)):
         raise _invalid(column, f"not {_kind(value)}", "Give a whole number.")
     number = int(value)
@@ -134,7 +145,10 @@ def _number(column: Column, value: Any) -> str:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _invalid(column, f"not {_kind(value)}", "Give a number.")
-    return str(value) if math.isfinite(value) else {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+    if math.isinf(value):
+        # What JSON's reader makes of 1e400; nobody meant it.
+        raise _invalid(column, "the number is too large", 'Give it as a string; infinity is "Infinity".')
+    return "NaN" if math.isnan(value) else str(value)
 
 
 def _boolean(column: Column, value: Any) -> str:
@@ -172,7 +186,7 @@ _CHECKS: Mapping[str, Callable[[Column, Any], str]] = {
 
 
 def _kind(value: Any) -> str:
-    kinds = {bool: "a boolean", int: "a number", float: "a number", str: "this string", dict: "an object"}
+    kinds = {bool: "a boolean", int: "a number", float: "this number", str: "this string", dict: "an object"}
     return kinds.get(type(value), "null" if value is None else "a list")
 
 

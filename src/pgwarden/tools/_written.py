@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pgwarden.context import Context
+from pgwarden.context import Composed, Context
 from pgwarden.results import Ack, Rows, Touched, Written
 from pgwarden.tools import _sql
 
@@ -23,12 +23,25 @@ def answer(written: Written, said: tuple[str, ...], notes: tuple[str, ...]) -> R
     if written.rows is not None:
         rows = written.rows
         rows.notes = (written.tag, *rows.notes, *notes)
-        rows.affected, rows.said = written.affected, said
+        rows.affected, rows.said, rows.change = written.affected, said, written.change
         return rows
     data: dict[str, Any] = {"command": written.tag, "affected": written.affected, "rolled_back": written.rolled_back}
     data["notes"] = [*said, *notes] or None
     known = {name: value for name, value in data.items() if value is not None}
-    return Ack("\n".join((written.tag, *notes)), known, written.affected, said)
+    return Ack("\n".join((written.tag, *notes)), known, written.affected, said, change=written.change)
+
+
+def kept(made: Composed, written: Written) -> tuple[str, ...]:
+    """Return by which id a change can be undone, or why it cannot; nothing where that was not asked for.
+
+    Args:
+        made: The statement.
+        written: What it did.
+    """
+    if written.change:
+        return (f"change {written.change}",)
+    why = made.capture if isinstance(made.capture, str) else written.kept_not
+    return (f"cannot be undone: {why}",) if why and written.affected else ()
 
 
 def said(ctx: Context, sql: str, written: Written) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ async def test_connection(ctx: Context, connection: Here = "") -> Report:  # noq
 
 async def _plan(ctx: Context, server: str = "primary", with_password: bool = False) -> Plan:
     """Say what would be shown."""
-    address = ctx.db.address(server)
+    address = ctx.db.servers.address(server)
     if address is None:
         raise await _no_server(ctx, server)
     text = (
@@ -119,12 +119,12 @@ async def get_connection_string(
     with_password: bool = False,
 ) -> Report:
     """Return the URL of the current connection, without its password unless asked for."""
-    address = ctx.db.address(server)
+    address = ctx.db.servers.address(server)
     if address is None:
         raise await _no_server(ctx, server)
     if not with_password:
         return _url(f"service={address.service}" if address.service else address.url())
-    used = await ctx.db.attempt(server)
+    used = await ctx.db.servers.attempt(server)
     notes = () if used.password else ("The server asks for no password.",)
     return _url(used.address.url(used.password), notes)
 
@@ -146,7 +146,7 @@ def _now(info: ConnectionInfo) -> Ack:
 
 
 async def _no_server(ctx: Context, server: str) -> NotFoundError:
-    known = [name for name, *_ in ctx.db.pools()]
+    known = [name for name, *_ in ctx.db.servers.pools()]
     near = did_you_mean(server, known)
     hint = f"Did you mean {near}?" if near else f"One of: {', '.join(known)}."
     return NotFoundError(f"There is no server {server!r} of this connection.", hint=hint)
@@ -156,7 +156,7 @@ async def _tried(database: Database) -> dict[str, Any]:
     """Return what a new connection and a round trip find; a server that is down is a finding."""
     found: dict[str, Any] = {}
     try:
-        attempt = await database.attempt()
+        attempt = await database.servers.attempt()
         found = {"works": True, "connect_ms": round(attempt.ms, 1)}
         found |= await _state(database)
         found |= {"tls": found.get("tls", "no"), "recovery": found.pop("standby") == "t"}
@@ -165,12 +165,13 @@ async def _tried(database: Database) -> dict[str, Any]:
         found = {**found, "works": False, **exc.as_dict()}
     try:
         # A primary that was just seen to be away need not be waited for again.
-        if found["works"] or database.replicated:
-            found["servers"] = [_status(each) for each in await database.status()]
+        if found["works"] or database.servers.replicated:
+            found["servers"] = [_status(each) for each in await database.servers.status()]
         found["pool"] = [
-            {"server": name, "in_use": busy, "idle": idle, "max": most} for name, busy, idle, most in database.pools()
+            {"server": name, "in_use": busy, "idle": idle, "max": most}
+            for name, busy, idle, most in database.servers.pools()
         ]
-        found["watchdog_s"] = database.watch_s
+        found["watchdog_s"] = database.servers.watch_s
     except WardenError as exc:
         found.setdefault("message", exc.message)
     return found

@@ -15,6 +15,7 @@ from pgwarden.context import Composed, Context
 from pgwarden.errors import ArgumentError, NotFoundError
 from pgwarden.results import Ack, Report, Rows
 from pgwarden.tools import (
+    _rows_capture,
     _rows_change,
     _rows_filter,
     _rows_read,
@@ -22,11 +23,12 @@ from pgwarden.tools import (
     _rows_steps,
     _rows_table,
     _rows_transaction,
+    _rows_undo,
 )
 from pgwarden.tools._rows_change import ARCHIVED_AT
 
 if TYPE_CHECKING:
-    from pgwarden.db.compose import Slot
+    from pgwarden.db.compose import Draft, Fragment, Slot
 
 SCOPE = "database:write"
 
@@ -45,8 +47,10 @@ async def compose_insert(
     target = await _rows_table.load(ctx, table)
     names, slots = _rows_change.inserted(target, rows, ctx.limits.max_affected_rows)
     draft = _rows_run.draft()
-    text = draft.insert(target.ref, names, slots, _rows_run.returned(target, columns))
-    return _rows_run.composed(draft, text, target)
+    returning = _rows_run.returned(target, columns)
+    text = draft.insert(target.ref, names, slots, returning)
+    kept = _rows_capture.capture(ctx, target, "insert_rows", "INSERT", returning=returning)
+    return _rows_run.composed(draft, text, target, kept)
 
 
 @tool(tier=Tier.CONFIRM, scope=SCOPE, sql=SqlUse.WRITE, plan=_rows_run.plan, compose=compose_insert)
@@ -77,6 +81,9 @@ async def compose_upsert(
     target = await _rows_table.load(ctx, table)
     target.check_can("UPDATE")
     names, slots = _rows_change.inserted(target, rows, ctx.limits.max_affected_rows)
+    if any(len(row) < len(names) for row in rows):
+        # What one row leaves out would be reset where it meets another: only what is given is set.
+        raise ArgumentError("The rows give different columns.", hint="Give the same in each, or make several calls.")
     met = target.key(key, immediate=True).columns
     for name in met:
         if any(name not in row for row in rows):
@@ -85,7 +92,13 @@ async def compose_upsert(
     replaced = [name for name in names if name not in met]
     returning = _rows_run.returned(target, columns)
     text = draft.insert(target.ref, names, slots, returning, conflict=met, replaced=replaced)
-    return _rows_run.composed(draft, text, target)
+    own = _rows_run.draft()
+    there = _rows_change.met(own, names, slots, met)
+    lock = own.lock(target.ref, _rows_capture.columns(target), there) if there else ""
+    kept = _rows_capture.capture(
+        ctx, target, "upsert_rows", "UPSERT", returning=returning, lock=lock, lock_params=own.values
+    )
+    return _rows_run.composed(draft, text, target, kept)
 
 
 @tool(tier=Tier.CONFIRM, scope=SCOPE, sql=SqlUse.WRITE, plan=_rows_run.plan, compose=compose_upsert)
@@ -129,9 +142,7 @@ async def compose_update(
             slots.setdefault(version, "next")
     elif version_column:
         raise ArgumentError("version_column is for expected_version, which is not given.")
-    # Values of the condition came first, so that it can be read again by the same numbers.
-    text = draft.update(target.ref, slots, where, _rows_run.returned(target, columns))
-    return _rows_run.composed(draft, text, target)
+    return _updated(ctx, target, "update_rows", draft, slots, where, columns)
 
 
 @tool(tier=Tier.CONFIRM, scope=SCOPE, sql=SqlUse.WRITE, plan=_rows_run.plan, compose=compose_update)
@@ -178,8 +189,25 @@ async def compose_archived(
     draft = _rows_run.draft()
     where = draft.every([_rows_filter.compile_into(draft, condition), draft.null(ARCHIVED_AT, holds=archive)])
     slots: dict[str, Slot] = {ARCHIVED_AT: "now" if archive else "null"}
-    text = draft.update(target.ref, slots, where, _rows_run.returned(target, columns))
-    return _rows_run.composed(draft, text, target)
+    tool = "archive_rows" if archive else "restore_rows"
+    return _updated(ctx, target, tool, draft, slots, where, columns)
+
+
+def _updated(
+    ctx: Context,
+    target: _rows_table.Table,
+    tool: str,
+    draft: Draft,
+    slots: dict[str, Slot],
+    where: Fragment,
+    columns: list[str] | None,
+) -> Composed:
+    """Return a finished UPDATE; the draft has nothing but the values of its condition yet."""
+    lock, params = draft.lock(target.ref, _rows_capture.columns(target), where), tuple(draft.values)
+    returning = _rows_run.returned(target, columns)
+    text = draft.update(target.ref, slots, where, returning)
+    kept = _rows_capture.capture(ctx, target, tool, "UPDATE", returning=returning, lock=lock, lock_params=params)
+    return _rows_run.composed(draft, text, target, kept)
 
 
 _ARCHIVES, _RESTORES = partial(compose_archived, archive=True), partial(compose_archived, archive=False)
@@ -226,8 +254,10 @@ async def compose_delete(
     condition = _rows_filter.check_real(_rows_filter.parse(target, filter))
     draft = _rows_run.draft()
     where = _rows_filter.compile_into(draft, condition)
-    text = draft.delete(target.ref, where, _rows_run.returned(target, columns or []))
-    return _rows_run.composed(draft, text, target)
+    returning = _rows_run.returned(target, columns or [])
+    text = draft.delete(target.ref, where, returning)
+    kept = _rows_capture.capture(ctx, target, "delete_rows", "DELETE", returning=returning)
+    return _rows_run.composed(draft, text, target, kept)
 
 
 @tool(tier=Tier.TYPED, scope=SCOPE, sql=SqlUse.WRITE, plan=_rows_run.plan, compose=compose_delete)
@@ -274,6 +304,25 @@ async def run_transaction(
 ) -> Report:
     """Run steps in one serializable transaction, all or nothing; deletes need the tables' names in confirm_name."""
     return await _rows_transaction.run(ctx, dry_run=dry_run)
+
+
+async def compose_undo(ctx: Context, change_id: str, dry_run: bool = False) -> list[Composed]:
+    """Return the statements of a call of undo_change.
+
+    Raises:
+        ArgumentError: There is no such change, or it cannot be put back.
+    """
+    return await _rows_undo.compose(ctx, change_id)
+
+
+@tool(tier=Tier.CONFIRM, scope=SCOPE, sql=SqlUse.WRITE, plan=_rows_undo.plan, compose=compose_undo, several=True)
+async def undo_change(
+    ctx: Context,
+    change_id: Annotated[str, Field(description="Of list_changes; of a transaction: all of it, or one with .n.")],
+    dry_run: _rows_run.DryRun = False,
+) -> Report:
+    """Put rows back as they were before a change; refused where they changed since."""
+    return await _rows_undo.run(ctx, dry_run=dry_run)
 
 
 _STEPS = {

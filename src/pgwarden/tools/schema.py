@@ -185,8 +185,8 @@ async def get_database_info(ctx: Context) -> Report:
     role = await ctx.db.role()
     if role.warnings:
         info["role_warnings"] = list(role.warnings)
-    if ctx.db.replicated:
-        info["servers"] = [_server(status) for status in await ctx.db.status()]
+    if ctx.db.servers.replicated:
+        info["servers"] = [_server(status) for status in await ctx.db.servers.status()]
     return Report("\n".join(_fact(name, value) for name, value in info.items()), info)
 
 

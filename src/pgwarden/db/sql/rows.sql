@@ -23,6 +23,7 @@ select json_build_object(
     'can', pg_catalog.pg_relation_is_updatable(c.oid, true),
     'fills', exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgenabled <> 'D'
                      and t.tgtype & 7 = 7),
+    'shared', c.relkind <> 'p' and exists (select from pg_catalog.pg_inherits s where s.inhparent = c.oid),
     'columns', (
         select json_agg(json_build_object(
             'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
@@ -30,23 +31,38 @@ select json_build_object(
             'length', case when h.name in ('varchar', 'bpchar') and h.typmod > 4 then h.typmod - 4 end,
             'labels', (select json_agg(e.enumlabel order by e.enumsortorder) from pg_catalog.pg_enum e
                        where e.enumtypid = h.oid),
-            'not_null', a.attnotnull or h.refuses_null, 'has_default', a.atthasdef,
+            'not_null', (a.attnotnull and not v.not_valid) or h.refuses_null,
+            -- A domain's default is the column's where it has none; it is not noted in pg_attribute.
+            'has_default', a.atthasdef or exists (select from pg_catalog.pg_type d
+                                                  where d.oid = a.atttypid and d.typdefault is not null),
             'generated', a.attgenerated <> '', 'identity', a.attidentity,
             'readable', pg_catalog.has_column_privilege(c.oid, a.attnum, 'select'),
+            -- That function asks for triggers of UPDATE and DELETE even where an INSERT is meant.
             'writable', c.relkind <> 'v' or pg_catalog.pg_column_is_updatable(c.oid, a.attnum, true)
+                        or exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgenabled <> 'D'
+                                   and t.tgtype & 64 = 64)
         ) order by a.attnum)
-        from pg_catalog.pg_attribute a join held h on h.attnum = a.attnum where a.attrelid = c.oid),
+        from pg_catalog.pg_attribute a join held h on h.attnum = a.attnum
+        cross join lateral (
+            -- Rows from before it may have NULL (18 has such constraints).
+            select exists (select from pg_catalog.pg_constraint k where k.conrelid = c.oid and k.contype = 'n'
+                           and k.conkey = array[a.attnum] and not k.convalidated) as not_valid) v
+        where a.attrelid = c.oid),
     'keys', (
         select json_agg(json_build_object(
             'name', i.relname, 'primary', x.indisprimary, 'immediate', x.indimmediate, 'not_null', k.not_null,
             'columns', k.columns) order by x.indisprimary desc, x.indnkeyatts, i.relname)
         from pg_catalog.pg_index x join pg_catalog.pg_class i on i.oid = x.indexrelid
         cross join lateral (
-            select json_agg(a.attname order by w.place) as columns, bool_and(a.attnotnull) as not_null
+            select json_agg(a.attname order by w.place) as columns, bool_and(a.attnotnull) as not_null,
+                   -- Values that the column calls equal may be different ones to an index of another collation.
+                   bool_and(l.oid is null or l.collisdeterministic or l.oid = x.indcollation[w.place - 1]) as same
             from unnest(x.indkey::int2[]) with ordinality w (attnum, place)
             join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = w.attnum
+            left join pg_catalog.pg_collation l on l.oid = a.attcollation
             where w.place <= x.indnkeyatts) k
-        where x.indrelid = c.oid and x.indisunique and x.indisvalid and x.indpred is null and x.indexprs is null)
+        where x.indrelid = c.oid and x.indisunique and x.indisvalid and x.indpred is null and x.indexprs is null
+              and k.same)
 )
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.oid = %(oid)s::oid

@@ -67,6 +67,8 @@ class _Part:
                 )
         if self._home >= 0 and self._masked and any(self._is_returned(i) for i in self._strict.stars(region)):
             raise refusals.changed("A change inside a query returns masked columns.")
+        if self._meets_by_constraint(region):
+            raise refusals.changed("Which columns the constraint of ON CONFLICT has is not known; some are masked.")
         if any(self._is_renaming(index) for index in region):
             raise refusals.changed("RETURNING WITH is not accepted where columns are masked.")
 
@@ -96,7 +98,11 @@ class _Part:
         match layout.clause[start]:
             case "set":
                 return self._is_assigned(start, mention.end) or self._takes_over(mention)
-            case "conflict" | "insert":
+            case "conflict":
+                # The row that is met is then changed and returned: a way to find the row of a value.
+                met = "filter" in mention.column.permit or not self._updates_met()
+                return met and self._is_in_column_list(start, mention.end)
+            case "insert":
                 return self._is_in_column_list(start, mention.end)
             case "returning":
                 return self._home < 0 and self._strict.is_item(start, mention.end)
@@ -127,6 +133,23 @@ class _Part:
         conflict = stream.words[opener - 2] == "on" and stream.value(opener - 1) == "conflict"
         insert = stream.words[opener - 2] == "then" and stream.words[opener - 1] == "insert"
         return (conflict or insert) and stream.opener[opener] == self._home and self._is_listed(start, end)
+
+    def _updates_met(self) -> bool:
+        """Tell whether an INSERT updates the rows that it meets."""
+        words, top = self._stream.words, self._layout.top(self._home)
+        return any(words[i] == "do" and words[i + 1] == "update" for i in top if i > self._verb_at)
+
+    def _meets_by_constraint(self, region: range) -> bool:
+        """Tell whether ON CONFLICT ON CONSTRAINT finds rows to update, perhaps by a masked column."""
+        if self._verb != "insert" or all("filter" in column.permit for column in self._masked.values()):
+            return False
+        stream, home = self._stream, self._layout.home
+        named = (
+            stream.words[i] == "on" and stream.value(i + 1) == "conflict" and stream.words[i + 2] == "on"
+            for i in region
+            if home[i] == self._home and i + 2 < stream.size
+        )
+        return any(named) and self._updates_met()
 
     def _takes_over(self, mention: Mention) -> bool:
         """Tell whether this is `SET name = EXCLUDED.name`: the caller's own value, for the same column."""
