@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from pgwarden import policy
 from pgwarden.errors import ConfigError, did_you_mean
+from pgwarden.exports import ExportFolder
 from pgwarden.policy import Loaded, Policy
 from pgwarden.policy.scopes import UNLIMITED, Scopes
 from pgwarden.settings import LIBPQ_VARIABLES, LimitSettings, Settings
@@ -120,10 +121,12 @@ def load_configuration(settings: Settings, env_file: Path | None = None) -> Conf
         env_file: Where variables with URLs are looked up that the environment has not got.
 
     Raises:
-        ConfigError: The policy file or the token is wrong, or the connection to start with does not exist.
+        ConfigError: The policy file or the token is wrong, the connection to start with does not exist, or exports
+            could overwrite files of ours.
     """
     text = _text(settings.policy.governance)
     loaded = _load(settings, text)
+    _check_exports(settings, env_file)
     caller = load_caller(settings)
     own = Grant(DEFAULT, settings, loaded.policy, loaded.limits)
     variables = _Variables(env_file)
@@ -189,6 +192,21 @@ def _text(path: Path | None) -> str | None:
             f"The policy file {path} cannot be read: {why}.",
             hint="PGWARDEN_GOVERNANCE, or --governance, takes the path of a YAML file.",
         ) from None
+
+
+def _check_exports(settings: Settings, env_file: Path | None) -> None:
+    """Refuse a directory of exports in which one could take the place of the policy, or of the audit.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    state = settings.state
+    folder = ExportFolder(state.export_folder)
+    for own in (state.home, state.audit_file, settings.policy.governance, env_file):
+        if own is not None and folder.reaches(own):
+            raise ConfigError(
+                f"PGWARDEN_EXPORT_DIR: exports could overwrite {own}.", hint="Give exports a directory of their own."
+            )
 
 
 def _configured(settings: Settings) -> bool:

@@ -19,7 +19,7 @@ _ARGUMENTS = 32
 _CHARS = 4_000
 """Characters of one of them."""
 _NAME_CHARS = 128
-_OF_ROWS = frozenset({"rows", "values", "key", "filter", "expected_version"})
+_OF_ROWS = frozenset({"rows", "values", "key", "keys", "filter", "expected_version"})
 """Arguments that hold values of rows: only their shape is described."""
 _CONNECTIVES = ("and", "or", "not")
 _OPERATORS = frozenset(

@@ -7,12 +7,14 @@ change counts once the file has rested for a moment; and for longer where it has
 from __future__ import annotations
 
 import asyncio
+import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-Stamp = tuple[int, int, int, int] | None
-"""Time of change in nanoseconds, size, inode and device; None where there is no such file."""
+Stamp = tuple[int, int, int, int, int] | None
+"""When it was written in nanoseconds, size, inode, device, and when it was changed, which nobody can set back; None
+where there is no such file. Of a pipe and the like only inode and device count."""
 
 REST_S = 0.25
 """Seconds for which a changed file must have been left alone."""
@@ -87,11 +89,14 @@ def _stamp(path: Path) -> Stamp:
         found = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev
+    if not stat.S_ISREG(found.st_mode):
+        return 0, 0, found.st_ino, found.st_dev, 0
+    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev, found.st_ctime_ns
 
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        # Reading from a pipe might never end.
+        return path.read_bytes() if path.is_file() else b""
     except OSError:
         return b""

@@ -31,6 +31,7 @@ from pgwarden.errors import (
 )
 from pgwarden.exports import FORMATS, Block, ExportError, ExportFolder, Field, Shape, encoder
 from pgwarden.policy.scopes import Scopes
+from pgwarden.settings import LimitSettings
 
 pytestmark = pytest.mark.anyio
 
@@ -140,6 +141,17 @@ async def test_json(form: str, open_database: OpenDatabase, any_database_url: st
     assert row["raw"] == {"a": [1, 2]}
     assert [row["same"], row["same_2"]] == [1, 2]
     assert text.count("\n") == (3 if form == "json" else 1)
+
+
+@pytest.mark.parametrize("where", ["", " WHERE $1 = 'x'"])
+async def test_json_of_any_names(where: str, open_database: OpenDatabase, any_database_url: str) -> None:
+    """No name of a column stands in for the row, whatever the statement around it calls that."""
+    async with open_database(any_database_url) as db:
+        params = ("x",) if where else ()
+        text = await exported(db, f"SELECT 1 AS q, 2 AS b, 3 AS q_2, 4 AS c0{where}", "ndjson", *params)
+        assert json.loads(text) == {"q": 1, "b": 2, "q_2": 3, "c0": 4}
+        text = await exported(db, f"SELECT q FROM (SELECT 1 AS a) AS q{where}", "ndjson", *params)
+        assert json.loads(text) == {"q": {"a": 1}}
 
 
 async def test_parquet(open_database: OpenDatabase, any_database_url: str) -> None:
@@ -349,6 +361,23 @@ async def test_the_loop_is_free(open_database: OpenDatabase, any_database_url: s
             await asyncio.sleep(0.002)
         await call
         assert longest < 0.09
+
+
+async def test_a_connection_is_left(open_database: OpenDatabase, any_database_url: str) -> None:
+    """However many exports there are, a transaction can begin and other calls go on; the exports take turns."""
+    limits = LimitSettings(max_transactions=1)
+    async with open_database(any_database_url, limits=limits, pool_max=5, writes=True) as db:
+        sql = "SELECT 1 AS endless FROM pg_sleep(10)"
+        tasks = [asyncio.create_task(exported(db, sql, "csv")) for _ in range(8)]
+        await until(any_database_url, running=2)
+        made = await asyncio.wait_for(db.transactions.begin("read committed", read_only=False, deferrable=False), 5)
+        assert await asyncio.wait_for(cell(db, "SELECT 1"), 5) == "1"
+        await db.transactions.roll_back(made, "test")
+        for task in tasks:
+            task.cancel()
+        assert all(
+            isinstance(each, asyncio.CancelledError) for each in await asyncio.gather(*tasks, return_exceptions=True)
+        )
 
 
 async def test_progress(open_database: OpenDatabase, any_database_url: str) -> None:

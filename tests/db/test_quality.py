@@ -224,6 +224,24 @@ async def test_masks_and_hidden_tables_hold(any_database_url: str, tool_caller: 
         assert "hidden_one" not in str(missing)
 
 
+async def test_masked_columns_of_any_name(any_database_url: str, tool_caller: OpenCaller) -> None:
+    """A masked column may be called like anything in our own statements; the others are profiled and looked up."""
+    names = ["s", "v", "n", "d", "f", "i", "lo", "hi", "k", "k0", "q", "c0", "x0", "g0", "b", "t", "bucket", "kind"]
+    masked = ", ".join(f"'x' || g AS {name}" for name in names)
+    run_sql(
+        any_database_url,
+        f"CREATE TABLE odd AS SELECT g AS id, g * 2 AS num, md5(g::text) AS txt, now() AS at, {masked} "
+        "FROM generate_series(1, 30) AS g; ALTER TABLE odd ADD PRIMARY KEY (id)",
+    )
+    rules = "version: 1\nmasks:\n" + "".join(f"  - {{column: public.odd.{each}, mask: redact}}\n" for each in names)
+    async with tool_caller(any_database_url, rules) as caller:
+        data = await caller.data("profile_table", table="odd")
+        assert [each["name"] for each in data["columns"]] == ["id", "num", "txt", "at"]
+        found = await caller.data("lookup_features", table="odd", keys=[1, 2])
+        assert [row[0] for row in found["rows"]] == [1, 2]
+        assert "x1" not in str((data, found))
+
+
 async def test_rules_and_rights_hold(any_database_url: str, any_plain_role_url: str, tool_caller: OpenCaller) -> None:
     """A table that rules deny is refused, and a column that the role may not read is said to be so."""
     run_sql(

@@ -183,6 +183,43 @@ async def test_definitions_are_known_inside_alone(items: str, open_database: Ope
         assert "made_again" in (await db.catalog()).names["public"]
 
 
+SETS = """
+CREATE SCHEMA other;
+CREATE TABLE other.item AS SELECT 99 AS id, 'hidden' AS name;
+CREATE FUNCTION sets() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+    PERFORM set_config('search_path', 'other', false), set_config('role', 'plain_reader', false);
+    RETURN NEW;
+END$$;
+CREATE TRIGGER sets AFTER UPDATE ON item FOR EACH ROW EXECUTE FUNCTION sets();
+CREATE PROCEDURE moves() LANGUAGE plpgsql AS $$BEGIN PERFORM set_config('search_path', 'other', false); END$$;
+"""
+
+
+@pytest.mark.parametrize("pipeline", ["auto", "off"])
+async def test_names_mean_what_they_were_judged_to_mean(items: str, pipeline: str, open_database: OpenDatabase) -> None:
+    """What a trigger or a procedure sets for the session is gone before the next statement, a read or a change."""
+    run_sql(items, SETS)
+    async with open_database(items, pipeline=pipeline) as db, begun(db) as place:
+        asked = "SELECT current_setting('search_path'), current_user::text"
+        before = (await read(place, asked)).rows
+        for change in ("UPDATE item SET name = 'x' WHERE id = 1", "CALL moves()"):
+            await write(place, change)
+            assert await ids(place) == [1, 2, 3, 4, 5]
+            assert (await read(place, asked)).rows == before
+            await write(place, change)
+            assert (await write(place, "UPDATE item SET name = 'y' WHERE id = 2")).affected == 1
+        await db.transactions.commit(place.transaction)
+        assert (await read(db, asked)).rows == before
+
+        async def both(statements: Any) -> None:
+            for _ in range(2):
+                await statements.write("UPDATE item SET name = 'z' WHERE id = 3", (), limit=1, max_bytes=9, timeout_s=5)
+
+        await db.transact(both, timeout_s=5, max_affected=None)
+    assert outside(items, "SELECT name FROM item WHERE id = 3") == "z"
+    assert outside(items, "SELECT name FROM other.item") == "hidden"
+
+
 async def test_a_snapshot_does_not_judge_by_old_definitions(one: str, open_database: OpenDatabase) -> None:
     """Under repeatable read, definitions of others count and cannot be read: it is refused, once it reads its own."""
     async with open_database(one) as db, begun(db, "repeatable read") as place:
@@ -233,6 +270,36 @@ async def test_the_cap_leaves_a_connection(one: str, open_database: OpenDatabase
         async with open_database(one, limits=LimitSettings.model_validate(limits), **settings) as db:
             with pytest.raises(TransactionError, match="No interactive transactions"):
                 await db.transactions.begin("read committed", read_only=False, deferrable=False)
+
+
+async def test_those_who_wait_for_it_are_not_in_its_way(items: str, open_database: OpenDatabase) -> None:
+    """However many calls wait for its locks, what runs in it goes on, is judged and is committed."""
+    limits = LimitSettings(max_concurrency=20, transaction_idle=1, lock_timeout=10)
+    async with open_database(items, limits=limits, pool_max=5, writes=True) as db, begun(db) as place:
+        await write(place, "UPDATE item SET name = 'x' WHERE id = 1")
+        waiting = [
+            asyncio.create_task(write(db, "UPDATE item SET name = name || $1 WHERE id = 1", "y")) for _ in range(8)
+        ]
+        while not outside(items, "SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - of the server
+            await asyncio.sleep(0.02)
+        async with asyncio.timeout(5):
+            db.forget()
+            await place.catalog()
+            assert (await read(place, "SELECT name FROM item WHERE id = 1")).rows == [("x",)]
+            await db.transactions.commit(place.transaction)
+            await asyncio.gather(*waiting)
+        assert outside(items, "SELECT name FROM item WHERE id = 1") == "xyyyyyyyy"
+
+
+async def test_a_call_in_it_is_no_idling(one: str, open_database: OpenDatabase) -> None:
+    """Also where it takes longer to come to its statement; idling counts from its end."""
+    limits = LimitSettings().model_copy(update={"transaction_idle": 0.3})
+    async with open_database(one, limits=limits) as db, begun(db) as place:
+        with place.transaction.turn():
+            await asyncio.sleep(0.6)
+            assert await ids(place) == [1, 2, 3, 4, 5]
+        assert place.transaction.idle_left > 0.2
+        assert "nothing ran in it" in (await until_gone(place)).why
 
 
 async def test_idling_ends_it(one: str, open_database: OpenDatabase) -> None:

@@ -142,6 +142,20 @@ async def test_what_is_not_valid_stops_every_call(
     assert [line["code"] for line in lines(tmp_path, "list_toolsets")] == ["config_invalid"]
 
 
+async def test_a_pipe_in_place_of_the_file(in_memory: Opener, policy: Path, shop: str) -> None:
+    """It cannot be read again and again: no call runs, none hangs, and a file in its place is in force."""
+    write(policy, MASKED)
+    async with in_memory(shop, PGWARDEN_GOVERNANCE=str(policy)) as client:
+        os.unlink(policy)
+        os.mkfifo(policy)
+        with anyio.fail_after(5):
+            _, error = await call(client, "run_query", sql="SELECT 1")
+        assert error["code"] == "config_invalid"
+        os.unlink(policy)
+        write(policy, MASKED)
+        assert "ann@" not in await email(client)
+
+
 async def test_a_fault_says_file_line_and_key_and_no_pattern(in_memory: Opener, policy: Path, shop: str) -> None:
     """What is wrong is told; what the file hides is not."""
     async with in_memory(shop, PGWARDEN_GOVERNANCE=str(policy)) as client:

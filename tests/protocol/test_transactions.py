@@ -271,6 +271,20 @@ async def test_rules_masks_and_hidden_things_hold_inside(in_memory: Opener, any_
         assert (await it.refused("run_query", sql="SELECT * FROM fresh"))["code"] == "undefined_table"
 
 
+async def test_a_trigger_leads_no_name_to_what_is_hidden(in_memory: Opener, any_shop: str, rules: str) -> None:
+    """What it sets for the session would let a later statement read by another name what the policy hides."""
+    with psycopg.connect(any_shop, autocommit=True) as conn:
+        conn.execute("""CREATE FUNCTION leads() RETURNS trigger LANGUAGE plpgsql
+            AS $$BEGIN PERFORM set_config('search_path', 'secret', false); RETURN NEW; END$$""")
+        conn.execute("CREATE TRIGGER leads AFTER UPDATE ON item FOR EACH ROW EXECUTE FUNCTION leads()")
+    async with hand(in_memory, any_shop, PGWARDEN_GOVERNANCE=rules) as it:
+        await it.begin()
+        await it.do("UPDATE item SET name = 'x' WHERE id = 1")
+        hidden = await it.refused("run_query", sql="SELECT * FROM plan", transaction_id=it.id)
+        assert hidden["code"] == "undefined_table"
+        assert "x" in await it.see("SELECT name FROM item WHERE id = 1")
+
+
 async def test_row_tools_explain_and_pages_run_inside(in_memory: Opener, shop: str) -> None:
     """They see what the transaction changed, and a cursor goes on in it, or says that it is gone."""
     async with hand(in_memory, shop) as it:

@@ -44,6 +44,17 @@ def test_no_secret_under_any_name(arguments: dict[str, Any], known: tuple[str, .
     assert SECRET not in line("execute_sql", arguments, known=known)
 
 
+def test_no_value_of_a_row() -> None:
+    """Neither where rows are given nor where they are looked up by their keys."""
+    for arguments in (
+        {"keys": ["ann@x"]},
+        {"keys": [{"mail": "ann@x"}]},
+        {"key": {"mail": "ann@x"}},
+        {"rows": ["ann@x"]},
+    ):
+        assert "ann@x" not in line("lookup_features", arguments, known=("keys", "key", "rows"))
+
+
 def test_no_secret_in_the_name_of_a_tool() -> None:
     """Whatever is called is on record, and need not be a name."""
     assert SECRET not in line(STATEMENT, {})

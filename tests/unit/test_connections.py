@@ -141,6 +141,20 @@ def configuration(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch, **
     return load_configuration(settings.load())
 
 
+@pytest.mark.parametrize(("exports", "audit"), [(".", None), ("..", None), ("audits", "audits/log.jsonl")])
+def test_exports_among_files_of_ours_stop_the_start(
+    exports: str, audit: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An export could be written over the audit log."""
+    home = tmp_path / "home"
+    variables = {"PGWARDEN_HOME": str(home), "PGWARDEN_EXPORT_DIR": str(home / exports)}
+    if audit:
+        variables["PGWARDEN_AUDIT_PATH"] = str(home / audit)
+    with pytest.raises(ConfigError, match="PGWARDEN_EXPORT_DIR"):
+        configuration(tmp_path, "version: 1\n", monkeypatch, **variables)
+    configuration(tmp_path, "version: 1\n", monkeypatch, PGWARDEN_EXPORT_DIR=str(home / "others"))
+
+
 THREE = "version: 1\nconnections: {one: {service: s}, two: {database_url_env: TWO, consent: human}}\n"
 
 

@@ -77,12 +77,38 @@ def test_no_path_leads_out(path: str, absolute: bool) -> None:
 
 @pytest.mark.parametrize(
     ("path", "place"),
-    [("a.csv", "a.csv"), ("a", "a.csv"), ("a/b/c.csv", "a/b/c.csv"), ("2026.01", "2026.01"), ("a b.CSV", "a b.CSV")],
+    [
+        ("a.csv", "a.csv"),
+        ("a", "a.csv"),
+        ("a/b/c.csv", "a/b/c.csv"),
+        ("2026.01", "2026.01.csv"),
+        ("a b.CSV", "a b.CSV"),
+    ],
 )
 def test_paths_that_are_taken(root: Path, path: str, place: str) -> None:
-    """A path is relative; a name without an ending gets the format's."""
+    """A path is relative; a name without the ending of a format gets one."""
     assert str(ExportFolder(root).place(path, "csv")) == place
     assert str(ExportFolder(root).place(f"{root}/{path}", "csv")) == place
+
+
+@pytest.mark.parametrize("path", ["conftest.py", "governance.yaml", "prod.env", "a.sh", "x.csv.", "a.csv.py"])
+def test_an_export_is_no_program_and_no_policy(root: Path, path: str) -> None:
+    """Rows and names of columns can say anything, so what they are written to has the ending of their format."""
+    for form in ("csv", "json"):
+        assert str(ExportFolder(root).place(path, form)) == f"{path}.{form}"
+
+
+def test_what_exports_could_overwrite(root: Path) -> None:
+    """What is in the directory and could be named there, or is a directory of such; links lead where they lead."""
+    (root / "in").mkdir(parents=True)
+    (root / ".state").mkdir()
+    (root / "in/policy.yaml").touch()
+    (root.parent / "link").symlink_to(root)
+    where = ExportFolder(root)
+    for path in ("in", "in/audit.jsonl", "in/absent.json", "../link/in"):
+        assert where.reaches(root / path), path
+    for path in ("..", "../audit.jsonl", "../exports2", ".state", ".state/audit.jsonl", "in/policy.yaml"):
+        assert not where.reaches(root / path), path
 
 
 @pytest.mark.parametrize(

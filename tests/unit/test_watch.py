@@ -96,3 +96,24 @@ def test_emptied(file: Path) -> None:
     assert watch.emptied() is None
     file.write_text(" \n")
     assert watch.emptied() == file
+
+
+def test_a_time_that_was_set_back(file: Path) -> None:
+    """Tools that keep the times of what they copy hide no change, be it of the same size and in place."""
+    watch, times = Watch([file]), file.stat()
+    with file.open("r+") as stream:
+        stream.write("eno")
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert watch.changed()
+
+
+def test_a_pipe_is_not_read(file: Path) -> None:
+    """Nobody may ever write to it; in place of a file it is a change, and by itself it never is one."""
+    watch = Watch([file])
+    file.unlink()
+    os.mkfifo(file)
+    assert watch.changed()
+    assert watch.emptied() == file
+    assert waited(watch) < 1
+    watch.accept([file])
+    assert not watch.changed()

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -122,7 +122,13 @@ class Database:
         self._router = Router(primary, replicas, connection.replica_max_lag)
         tend = [target.pool.tend for target in self._router.targets]
         self._watchdog = Watchdog(tend, connection.watchdog_interval or _TEND_S)
-        self._turns = asyncio.Semaphore(limits.max_concurrency)
+        # What callers run may wait for a lock of a transaction that stands. Its own statements take no turn, and what
+        # is asked to judge them takes none either, and finds a connection: else nothing could free the lock.
+        standing = min(limits.max_transactions, connection.pool_max - 1) if writes else 0
+        turns = max(1, min(limits.max_concurrency, connection.pool_max - standing - 1))
+        self._turns = asyncio.Semaphore(turns)
+        # An export may take minutes, in which other calls go on.
+        self._exports = asyncio.Semaphore(max(1, turns - 1))
         self._tasks = Tasks()
         pings_s = connection.watchdog_interval
         self.servers = Servers(self._router, self._watchdog, scopes, self._turns, self._tasks, pings_s)
@@ -328,7 +334,7 @@ class Database:
         await self._check()
         order = Order(statement, params, sink, timeout_s, max_rows, masking, progress)
         self._watchdog.wake()
-        async with self._turns:
+        async with self._exports, self._turns:
             done = await self._tasks.run(self._router.export(order))
         types = await self._types.of([field.oid for field in done.fields], self._lookup_types)
         columns = (Column(field.name, type_) for field, type_ in zip(done.fields, types, strict=True))
@@ -498,7 +504,7 @@ class Database:
         """
         self._scopes.require(READ_SCOPE)
         if self._role is None:
-            found = await self._collect(self._ours("role", {}), primary=False)
+            found = await self._collect(self._ours("role", {}), primary=False, ours=True)
             row = dict(zip(found.names, found.rows[0], strict=True))
             self._role = roles.excess(roles.report(row), writes=self._writes)
         return self._role
@@ -602,16 +608,16 @@ class Database:
         columns = tuple(Column(name, type_) for name, type_ in zip(found.names, types, strict=True))
         return Rows(columns, found.rows, truncated=found.truncated)
 
-    async def _collect(self, request: Request, *, primary: bool) -> Collector:
+    async def _collect(self, request: Request, *, primary: bool, ours: bool = False) -> Collector:
         self._watchdog.wake()
-        async with self._turns:
+        async with nullcontext() if ours else self._turns:
             return await self._tasks.run(self._router.run(request, primary=primary))
 
     def _ours(self, block: str, params: Parameters) -> Request:
         return Request(block, params, self._limits.statement_timeout, block=True)
 
     async def _fetch(self, block: str, params: Sequence[object]) -> list[tuple[Cell, ...]]:
-        return (await self._collect(self._ours(block, params), primary=False)).rows
+        return (await self._collect(self._ours(block, params), primary=False, ours=True)).rows
 
     async def _lookup_types(self, oids: Sequence[int]) -> list[tuple[Cell, ...]]:
         return await self._fetch("type_names", ([*oids],))

@@ -215,7 +215,10 @@ class _Shipment:
         # An object cannot have two keys of one name.
         distinct = unique(names)
         renamed = "" if distinct == names else f"({_identifiers(distinct)})"
-        return self._put("SELECT pg_catalog.row_to_json(q) FROM (\n", text, f"\n) AS q{renamed}")
+        # In place of the row its name would mean a column that is called the same.
+        row = unique([*distinct, "q"])[-1]
+        start = " ".join(("SELECT pg_catalog.row_to_json(", row, ") FROM (\n"))
+        return self._put(start, text, f"\n) AS {row}{renamed}")
 
     def _masks(self, described: PGresult) -> dict[int, str]:
         """Return the expressions of the output columns that are masked, by position; binds the key that they name."""

@@ -10,8 +10,9 @@ from psycopg import sql
 
 from pgwarden.db.compose import Table
 
-_LOOKUP: Final = """SELECT {shown} FROM unnest({arrays}) WITH ORDINALITY AS k ({keys}, n)
-LEFT JOIN {table} AS t ON {same} ORDER BY k.n"""
+# No column of a table is called like what is named here: the guard would take the one for the other.
+_LOOKUP: Final = """SELECT {shown} FROM unnest({arrays}) WITH ORDINALITY AS k ({keys}, pw_n)
+LEFT JOIN {table} AS t ON {same} ORDER BY k.pw_n"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def statement(
         found: Name of the last column.
         entities: For each, the values of the key as PostgreSQL's text.
     """
-    names = [sql.Identifier(f"k{at}") for at in range(len(key))]
+    names = [sql.Identifier(f"pw_k{at}") for at in range(len(key))]
     own = [sql.SQL("k.{}").format(name) for name in names]
     there = [sql.SQL("t.{}").format(sql.Identifier(column.name)) for column in key]
     shown = [

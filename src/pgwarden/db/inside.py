@@ -42,7 +42,8 @@ class Inside(Database):
         """Take a transaction of a database.
 
         Args:
-            outer: The database; its pools, turns, rules and scopes are this one's.
+            outer: The database; its pools, rules and scopes are this one's. What runs in here takes no turn: those who
+                have one may wait for a lock that the transaction holds.
             transaction: The transaction.
             seen: The definitions as they were known before the transaction took its snapshot.
         """
@@ -91,15 +92,13 @@ class Inside(Database):
         """
         raise not_inside("What is a transaction of its own")
 
-    async def _collect(self, request: Request, *, primary: bool) -> Collector:
-        async with self._turns:
-            return await self.transaction.read(request)
+    async def _collect(self, request: Request, *, primary: bool, ours: bool = False) -> Collector:
+        return await self.transaction.read(request)
 
     async def _change(self, change: Change) -> Written:
         self.transaction.note, before = UNSURE, self.transaction.revision
         try:
-            async with self._turns:
-                done = await self.transaction.change(change)
+            done = await self.transaction.change(change)
             self.transaction.note = "Nothing was changed." if change.dry_run else RAN
             return await self._written(done, dry_run=change.dry_run)
         except asyncio.CancelledError as exc:

@@ -1,8 +1,9 @@
 """The one statement that profiles a table: a sample, kept as a materialized WITH query, and aggregates over it.
 
-The sample has short columns of its own names: `c0` the value (texts cut short), `x0` the same as a finite double
-precision, `l0` its size in bytes, `e0` its number of elements, `t0` its JSON type. Every branch of the UNION reads only
-those; the answer is one JSON array of `[column, part, object]`.
+The sample has columns of its own names: `pw_c0` the value (texts cut short), `pw_x0` the same as a finite double
+precision, `pw_l0` its size in bytes, `pw_e0` its number of elements, `pw_t0` its JSON type. Every branch of the UNION
+reads only those; the answer is one JSON array of `[column, part, object]`. What is named here begins with `pw_`: the
+guard would take a name that a masked column of the table has too for that column.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ _ELEMENTS: Final[dict[Kind, str]] = {
 _TYPEOF: Final[dict[Kind, str]] = {"json": "json_typeof({c})", "jsonb": "jsonb_typeof({c})"}
 _SAMPLED: Final = (("c", _VALUE), ("x", _FLOAT), ("l", _SIZE), ("e", _ELEMENTS), ("t", _TYPEOF))
 
-_COUNTS = """SELECT {i} AS i, 'base' AS part, json_build_object('rows', count(*), 'values', count({present}){more}) AS d
-FROM s"""
+_COUNTS = """SELECT {i} AS pw_i, 'base' AS pw_part,
+json_build_object('rows', count(*), 'values', count({present}){more}) AS pw_d FROM pw_s"""
 _NUMERIC = """, 'finite', count({x}), 'mean', avg({x}), 'stddev', stddev_samp({x}), 'quantiles',
 percentile_disc({quantiles}) WITHIN GROUP (ORDER BY {c})::text[]"""
 _TEXT = """, 'empty', count(*) FILTER (WHERE {c} = ''), 'padded', count(*) FILTER (WHERE {c} <> btrim({c})),
@@ -73,22 +74,23 @@ _BYTES = ", 'bytes', json_build_array(min({l}), avg({l}), max({l}))"
 _COUNTED = ", 'elements', json_build_array(min({e}), avg({e}), max({e}))"
 _TRUE = ", 'true', count(*) FILTER (WHERE {c})"
 # Kept, so that the most frequent ones are found by a short sort instead of a long one.
-_GROUPED = "{g} AS MATERIALIZED (SELECT {c} AS v, count(*) AS n FROM s WHERE {c} IS NOT NULL GROUP BY {c})"
-_GROUPS = """SELECT {i}, 'groups', json_build_object('distinct', count(*), 'once', count(*) FILTER (WHERE n = 1),
-'in', sum(n), 'top', (SELECT json_agg(json_build_array(f.v::text, f.n) ORDER BY f.n DESC, f.v)
-FROM (SELECT v, n FROM {g} ORDER BY n DESC, v LIMIT {top}) AS f){folded}) FROM {g}"""
+_GROUPED = "{g} AS MATERIALIZED (SELECT {c} AS pw_v, count(*) AS pw_n FROM pw_s WHERE {c} IS NOT NULL GROUP BY {c})"
+_GROUPS = """SELECT {i}, 'groups', json_build_object('distinct', count(*), 'once', count(*) FILTER (WHERE pw_n = 1),
+'in', sum(pw_n), 'top', (SELECT json_agg(json_build_array(f.pw_v::text, f.pw_n) ORDER BY f.pw_n DESC, f.pw_v)
+FROM (SELECT pw_v, pw_n FROM {g} ORDER BY pw_n DESC, pw_v LIMIT {top}) AS f){folded}) FROM {g}"""
 _FOLDED = """, 'folded', (SELECT count(*) FROM (
-SELECT lower(btrim(v COLLATE "default")) AS v FROM {g} GROUP BY 1) AS d)"""
-_HISTOGRAM = """SELECT {i}, 'histogram', json_build_object('low', min(h.lo), 'high', max(h.hi),
-'counts', json_agg(json_build_array(h.bucket, h.n))) FROM (
-SELECT least(width_bucket({x}, b.lo, b.hi, {buckets}), {buckets}) AS bucket, count(*) AS n, min(b.lo) AS lo,
-max(b.hi) AS hi FROM s CROSS JOIN (SELECT min({x}) AS lo, max({x}) AS hi FROM s) AS b
-WHERE {x} IS NOT NULL AND b.lo < b.hi GROUP BY 1) AS h"""
-_JSON_TYPES = """SELECT {i}, 'kinds', json_agg(json_build_array(k.kind, k.n) ORDER BY k.n DESC, k.kind) FROM (
-SELECT {t} AS kind, count(*) AS n FROM s WHERE {t} IS NOT NULL GROUP BY {t}) AS k"""
-_PAIRS = "SELECT -1, 'correlations', json_build_array({pairs}) FROM s"
-_WHOLE = """WITH s AS MATERIALIZED (SELECT {columns} FROM {table}{sampling} LIMIT {limit}){grouped}
-SELECT json_agg(json_build_array(q.i, q.part, q.d)) AS profile FROM (
+SELECT lower(btrim(pw_v COLLATE "default")) AS pw_v FROM {g} GROUP BY 1) AS d)"""
+_HISTOGRAM = """SELECT {i}, 'histogram', json_build_object('low', min(h.pw_lo), 'high', max(h.pw_hi),
+'counts', json_agg(json_build_array(h.pw_bucket, h.pw_n))) FROM (
+SELECT least(width_bucket({x}, b.pw_lo, b.pw_hi, {buckets}), {buckets}) AS pw_bucket, count(*) AS pw_n,
+min(b.pw_lo) AS pw_lo, max(b.pw_hi) AS pw_hi
+FROM pw_s CROSS JOIN (SELECT min({x}) AS pw_lo, max({x}) AS pw_hi FROM pw_s) AS b
+WHERE {x} IS NOT NULL AND b.pw_lo < b.pw_hi GROUP BY 1) AS h"""
+_JSON_TYPES = """SELECT {i}, 'kinds', json_agg(json_build_array(k.pw_kind, k.pw_n) ORDER BY k.pw_n DESC, k.pw_kind)
+FROM (SELECT {t} AS pw_kind, count(*) AS pw_n FROM pw_s WHERE {t} IS NOT NULL GROUP BY {t}) AS k"""
+_PAIRS = "SELECT -1, 'correlations', json_build_array({pairs}) FROM pw_s"
+_WHOLE = """WITH pw_s AS MATERIALIZED (SELECT {columns} FROM {table}{sampling} LIMIT {limit}){grouped}
+SELECT json_agg(json_build_array(q.pw_i, q.pw_part, q.pw_d)) AS profile FROM (
 {branches}
 ) AS q"""
 _SAMPLING = " TABLESAMPLE {method} ({percent}) REPEATABLE ({seed})"
@@ -189,4 +191,4 @@ def _list(numbers: Sequence[float]) -> sql.Composable:
 
 
 def _own(letter: str, at: int) -> sql.Identifier:
-    return sql.Identifier(f"{letter}{at}")
+    return sql.Identifier(f"pw_{letter}{at}")

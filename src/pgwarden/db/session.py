@@ -6,8 +6,9 @@
     DISCARD ALL
 
 each line one batch of the extended protocol. What fails takes nothing with it but itself: the next batch goes back to
-the savepoint first. RELEASE fails where a statement has ended its transaction. A read is read only within its
-savepoint, as the server sees it; the second savepoint makes that final.
+the savepoint first. From the second batch on the settings are also those of names and of the role, as the session had
+them when it began: whoever judges the statement knows no others. RELEASE fails where a statement has ended its
+transaction. A read is read only within its savepoint, as the server sees it; the second savepoint makes that final.
 
 Whoever uses a session keeps the link to themselves, and runs one batch at a time. A cancelled one leaves nothing but
 `Link.abort`.
@@ -38,6 +39,8 @@ _SAVEPOINT = Step(b"SAVEPOINT pgwarden")
 _RELEASE = Step(b"RELEASE SAVEPOINT pgwarden")
 _BACK = (Step(b"ROLLBACK TO SAVEPOINT pgwarden"), _RELEASE)
 _READ_ONLY = (Step(b"SET LOCAL transaction_read_only = on"), Step(b"SAVEPOINT pgwarden_read"))
+_AS_JUDGED = (Step(b"SET LOCAL search_path TO DEFAULT"), Step(b"SET LOCAL role TO DEFAULT"))
+"""What names mean, and who asks: a trigger or a procedure can have set that for the rest of the transaction."""
 _CHECK_CONSTRAINTS = Step(b"SET CONSTRAINTS ALL IMMEDIATE")
 _FORGET = Step(b"DEALLOCATE ALL")
 _COMMIT = Step(b"COMMIT")
@@ -131,7 +134,7 @@ class Session:
         statement = change.step(taking.suffix(version) if taking else "")
         self._scrub |= change.scrub
         counting = Step(self._blocks.pick("write_effects", self.link.version).text.encode())
-        first = (*self._back(), _SAVEPOINT, self._settings(change.timeout_s))
+        first = (*self._ready(), self._settings(change.timeout_s))
         ahead = (*first, *((counting,) if self._counts is None else ()))
         after = (_RELEASE, *((_CHECK_CONSTRAINTS,) if final else ()), counting)
         rows = self._keeper(change, taking)
@@ -196,7 +199,7 @@ class Session:
         lock = Change(text, params, 0, 0, timeout_s, None)
         self._scrub |= scrub
         rows = Keeper(None, max_bytes)
-        before = (*self._back(), _SAVEPOINT, self._settings(timeout_s))
+        before = (*self._ready(), self._settings(timeout_s))
         started = time.monotonic()
         answers = await self._within(
             timeout_s, self.link.run((*before, lock.step(), _RELEASE), rows=len(before), collector=rows)
@@ -220,7 +223,7 @@ class Session:
         scrub = request.masking is not None and request.masking.scrub
         forget = (_FORGET,) if request.prepared else ()
         settings = self._settings(request.timeout_s, ours=request.block, generic=bool(request.prepared))
-        before = (*self._back(), _SAVEPOINT, settings, *_READ_ONLY, *forget, *sent.first)
+        before = (*self._ready(), settings, *_READ_ONLY, *forget, *sent.first)
         rows = Keeper(request.limit, request.max_bytes, masking=request.masking)
         started = time.monotonic()
         work = self.link.run((*before, sent.step, *_BACK), rows=len(before), collector=rows)
@@ -325,6 +328,11 @@ class Session:
         """Undo everything; a link that cannot is closed, which undoes it too."""
         if not self.link.broken:
             await self.link.reset(rollback=True)
+
+    def _ready(self) -> tuple[Step, ...]:
+        """Return what comes before a statement: it runs as if it were the first one."""
+        restored = _AS_JUDGED if self._begun else ()
+        return (*self._back(), _SAVEPOINT, *restored)
 
     def _back(self) -> tuple[Step, ...]:
         """Return what a batch starts with: the transaction's begin, or the way back from what failed."""

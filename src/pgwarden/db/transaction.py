@@ -159,7 +159,7 @@ class Transaction:
         try:
             yield
         finally:
-            self._turn = False
+            self._turn, self.used = False, time.monotonic()
 
     async def read(self, request: Request) -> Collector:
         """Run a read in it; it sees what was changed in it.
@@ -514,7 +514,7 @@ class Transaction:
             return
         elif self._doom is not None:
             await self.stop(self._doom)
-        elif self.idle_left <= 0:
+        elif self.idle_left <= 0 and not self._turn:
             why = f"nothing ran in it for {manner.idle_s:g} s"
             await self.stop(Ended(self.id, "rolled back", why, True))
         elif not self.session.link.alive:

@@ -95,7 +95,8 @@ class Transactions:
         raise NotFoundError(
             f"There is no transaction {transaction_id[:64]!r}.",
             code="transaction_not_found",
-            hint="begin_transaction returns an id; get_transaction_status lists those that stand.",
+            hint="begin_transaction returns an id; get_transaction_status lists those that stand. One is known on its "
+            "own connection alone, and is rolled back when that is closed or replaced.",
         )
 
     def ended(self, transaction_id: str) -> Ended | None:

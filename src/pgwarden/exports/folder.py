@@ -50,7 +50,7 @@ class ExportFolder:
 
         Args:
             path: As the caller gives it: relative to the directory, or absolute and in it; empty: a new name.
-            form: Its format, for a name without an ending.
+            form: Its format, whose ending is put behind a name that has that of none.
 
         Raises:
             ArgumentError: The path leads elsewhere, is hidden, or has the ending of another format.
@@ -66,12 +66,21 @@ class ExportFolder:
             inside = path[len(prefix) :]
         steps = inside.split("/")
         _check(path, steps)
-        if "." not in steps[-1]:
+        meant = SUFFIXES.get(os.path.splitext(steps[-1])[1].lower())
+        if meant is None:
+            # Rows can say anything: in a file of another ending they could be a program, or somebody's settings.
             steps[-1] += f".{form}"
-        meant = SUFFIXES.get(os.path.splitext(steps[-1])[1].lower(), form)
-        if meant != form:
+        elif meant != form:
             raise ArgumentError(f"The path ends like {meant}, and the format is {form}.", hint="Change one of the two.")
         return Place(tuple(steps))
+
+    def reaches(self, path: Path) -> bool:
+        """Tell whether an export could take the place of a file, or of one in a directory of this name."""
+        root, own = Path(os.path.realpath(self._root)), Path(os.path.realpath(path))
+        if not own.is_relative_to(root):
+            return False
+        hidden = any(step.startswith(".") for step in own.relative_to(root).parts)
+        return not hidden and (own.suffix.lower() in SUFFIXES or not own.is_file())
 
     def uri(self, place: Place) -> str:
         """Return the URI of a file."""

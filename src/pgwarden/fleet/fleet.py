@@ -403,6 +403,9 @@ class Fleet:
             settings = settings_module.load(self._env_file)
             files = _files(self._env_file, settings)
             at = settings.policy.governance or at
+            if at is not None and at.exists() and not at.is_file():
+                # A pipe says what it has to say once; reading it again gives nothing, or never ends.
+                raise ConfigError("It is not a file that can be read again.", hint="Start the server anew.")
             self._wanted = settings.state
             settings = settings.model_copy(update={"state": self._kept(settings)})
             return None, load_configuration(settings, self._env_file), files
