@@ -4,12 +4,17 @@ import os
 import signal
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["fix_db", "fix_database", "fix_proxy", "fix_server", "fix_rows", "fix_tools", "fix_clients"]
 
 # At import, so that not even collecting a module reads them.
 for _name in [name for name in os.environ if name.startswith(("PGWARDEN_", "PG"))]:
     del os.environ[_name]
+
+# How long an example takes says what else the machine is doing.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -405,8 +405,8 @@ class CallPath:
                 # What a call may not do by itself it may not do as a step.
                 self._caller.scopes.require(self._find(each.spec.name if each.spec else spec.name).scope)
             judged = await self._judge.several(record, spec, values, context.db, composed)
-        if judged.tier is not Tier.READ and (standing := _standing(context.db, values)) is not None:
-            judged = replace(judged, state=standing.state)
+        if judged.tier is not Tier.READ:
+            judged = replace(judged, state=await self._state(spec, values, context, judged))
         change = judged.verdict.change if judged.verdict else None
         if change is not None and context.db.transaction is not None:
             context.db.transaction.admit(change.command, in_transaction=change.in_transaction)
@@ -425,6 +425,18 @@ class CallPath:
             reading=reading,
         )
         return judged, made
+
+    async def _state(self, spec: ToolSpec, values: Mapping[str, Any], context: Context, judged: Judged) -> str:
+        """Return what a yes is a yes to beside the call's own meaning: what has changed by then makes it void."""
+        if (standing := _standing(context.db, values)) is not None:
+            return standing.state
+        if relations := judged.relations:
+            # Their names may mean other tables by then.
+            return " ".join(await context.db.relation_ids(relations))
+        if judged.verdict is not None or judged.parts:
+            return ""
+        plan = await spec.plan(context, **values) if spec.plan else None
+        return repr(plan.data) if plan else ""
 
     def _find(self, name: str) -> ToolSpec:
         if name not in self._tools:

@@ -138,6 +138,12 @@ class Judged:
         return self.composed, self.state, self.verdict.kinds, self.verdict.uses, self.verdict.functions, targets
 
     @property
+    def relations(self) -> list[tuple[str, str]]:
+        """The relations that it uses, by schema and name, each once."""
+        own = {(use.relation.schema, use.relation.name) for use in (self.verdict.uses if self.verdict else ())}
+        return sorted(own.union(*(part.relations for part in self.parts)))
+
+    @property
     def defines(self) -> bool:
         """Whether it is a change of more than rows and settings."""
         change = self.verdict.change if self.verdict else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import psycopg
@@ -230,6 +231,18 @@ async def test_so_many_rows_fit_into_one_call(shop: Opener, columns: int, most: 
         assert f"at most {most:,}" in error["hint"]
         done = await caller.text("insert_rows", table="keyless", rows=rows[1:], columns=[], confirm=True)
         assert f"INSERT 0 {most}" in done
+
+
+@pytest.mark.parametrize("name", ["a." * 200_000, "." * 100_000, "x" * 3_000_000, '"' * 200_000, '"a".' * 100_000])
+async def test_no_table_has_such_a_name(shop: Opener, name: str) -> None:
+    """A name of megabytes is answered at once, and repeated in part."""
+    async with shop() as caller:
+        await caller.rows("read_rows", table="orders", key=1)
+        started = time.perf_counter()
+        error = await caller.error("read_rows", table=name)
+        assert error["code"] == "not_found"
+        assert time.perf_counter() - started < 2
+        assert len(json.dumps(error)) < 1_000
 
 
 async def test_a_conflict_is_no_longer_than_a_result(shop: Opener) -> None:

@@ -94,7 +94,8 @@ async def test_what_is_read_is_agreed_to_as_well(shop: str, in_memory: Opener) -
     assert run(shop, "SELECT count(*) FROM log") == [(0,)]
 
 
-async def test_rows_of_the_table_that_was_agreed_to(shop: str, in_memory: Opener) -> None:
+@pytest.mark.parametrize("tool", ["delete_rows", "execute_sql"])
+async def test_rows_of_the_table_that_was_agreed_to(shop: str, in_memory: Opener, tool: str) -> None:
     """Tables that are alike may swap their names while the person is asked: the yes was not about the other one."""
     swap = """
         CREATE TABLE copy (LIKE items INCLUDING ALL);
@@ -107,7 +108,8 @@ async def test_rows_of_the_table_that_was_agreed_to(shop: str, in_memory: Opener
     async with in_memory(
         shop, person=Meanwhile(shop, swap), PGWARDEN_PROFILE="admin", PGWARDEN_TOOLSETS="all"
     ) as client:
-        found = await code(client, "delete_rows", table="items", filter={"id": 1})
+        by_row, by_sql = {"table": "items", "filter": {"id": 1}}, {"sql": "DELETE FROM items WHERE id = 1"}
+        found = await code(client, tool, **(by_row if tool == "delete_rows" else by_sql))
     assert found == "confirmation_expired"
     assert run(shop, COUNT) == [(3,)]
     assert run(shop, "SELECT count(*) FROM old") == [(3,)]

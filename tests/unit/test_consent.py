@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pgwarden.consent import Asked, Asker, Evidence, Given, Mode, Question, Questions, Reply, Requirement, obtain
@@ -218,6 +218,7 @@ def near(name: str) -> set[str]:
     return misses - {name}
 
 
+@settings(max_examples=30)
 @given(names)
 @example("public.orders")
 @example(NAME)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -137,6 +138,7 @@ SORTED = replace(TABLE, columns={**COLUMNS, **SORTS})
         {"span": {"contains": "[1,1)"}},
         {"span": {"contains": " EMPTY"}},
         {"spans": {"contains": "{empty, (2,2]}"}},
+        {"tags": {"contains": [[], []]}},
         {"or": [{"id": 1}, {"mood": {"<=": "Happy"}}]},
     ],
     ids=str,
@@ -236,6 +238,19 @@ def test_numbers_that_were_not_meant(base: str, value: Any) -> None:
     with pytest.raises(ArgumentError) as found:
         _rows_values.stored(replace(TEXT, base=base), value)
     assert found.value.error_code == "invalid_value"
+
+
+@pytest.mark.parametrize("base", ["numeric", "int4", "uuid", "bool"])
+@pytest.mark.parametrize("value", ["1" * 140_000 + "x", " " * 140_000 + "x", "1." * 70_000, "1" * 5_000_000 + "x"])
+def test_long_nonsense_is_refused_at_once(base: str, value: str) -> None:
+    """No pattern tries every way to read it: a single argument must not hold up the server."""
+    started = time.perf_counter()
+    with pytest.raises(ArgumentError):
+        _rows_values.compared(replace(TEXT, base=base), value)
+    spans = _rows_filter.parse(SORTED, {"span": {"contains": "[" * 1_000_000}})
+    with pytest.raises(ArgumentError):
+        _rows_filter.check_real(spans)
+    assert time.perf_counter() - started < 2
 
 
 def test_the_next_page_is_found_by_values() -> None:

@@ -452,6 +452,15 @@ class Database:
                 log.warning("%s", warning)
         return catalog
 
+    async def relation_ids(self, names: Sequence[tuple[str, str]]) -> list[str]:
+        """Return the object ids of relations by schema and name; empty where there is none.
+
+        Raises:
+            DatabaseError: They cannot be asked for.
+        """
+        schemas, tables = [schema for schema, _ in names], [name for _, name in names]
+        return [oid or "" for (oid,) in await self._fetch("relation_ids", (schemas, tables))]
+
     @property
     def known(self) -> Catalog | None:
         """The catalog as it was last looked at; the same object while nothing changed. None: it was not yet."""

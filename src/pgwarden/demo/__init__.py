@@ -86,6 +86,7 @@ async def _play(stage: Stage, root: Path, reader: str, keeper: str) -> None:
         await scenes.play(stage, client, started)
     async with _served(root, PGWARDEN_DATABASE_URL=keeper, PGWARDEN_PROFILE="admin") as client:
         await changes.tiers(stage, client)
+        await changes.rows(stage, client)
     async with _served(root, somebody, PGWARDEN_DATABASE_URL=keeper, PGWARDEN_GOVERNANCE=str(rules)) as client:
         await changes.person(stage, client, somebody)
         await changes.policy(stage, client, rules.read_text(encoding="utf-8"))

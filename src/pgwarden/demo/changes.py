@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from mcp import Client
@@ -18,6 +19,7 @@ LEFT = "SELECT (SELECT count(*) FROM shop.orders) AS orders, (SELECT count(*) FR
 MASKED = "SELECT name, email FROM shop.customers ORDER BY id LIMIT 3"
 AS_JSON = "SELECT to_jsonb(c) AS customer FROM shop.customers AS c ORDER BY id LIMIT 1"
 GUESSED = "SELECT name FROM shop.customers ORDER BY email"
+PRICE = "SELECT price FROM shop.products WHERE id = 1"
 HIDDEN, MISSING = "SELECT * FROM shop.wages", "SELECT * FROM shop.wagon"
 
 
@@ -73,6 +75,29 @@ async def tiers(stage: Stage, client: Client) -> None:
     near = {"sql": DROPPED, "confirm_name": "shop.Old_prices"}
     await refused(stage, client, "a DROP with almost the name", near, "confirm_name_mismatch")
     await shown(stage, client, "execute_sql", {"sql": DROPPED, "confirm_name": "shop.old_prices"})
+
+
+async def rows(stage: Stage, client: Client) -> None:
+    """A change without SQL, and putting it back.
+
+    Raises:
+        DemoError: Something was not as narrated.
+    """
+    stage.scene("Rows without SQL, and back again")
+    before = text(await result(client, "run_query", {"sql": PRICE}))
+    stage.say("Tools that are not listed at the start cost nothing until they are wanted:")
+    for toolset in ("rows_read", "rows_write"):
+        await shown(stage, client, "enable_toolset", {"toolset": toolset})
+    await client.list_tools()
+    change = {"table": "shop.products", "filter": {"id": 1}, "values": {"price": "0.01"}, "columns": ["name", "price"]}
+    done = await shown(stage, client, "update_rows", {**change, "confirm": True})
+    made = re.search(r"change (\w+)", done)
+    check(made, "the change has an id")
+    which = {"change_id": made[1] if made else ""}
+    stage.say("What was there before is kept:")
+    await shown(stage, client, "list_changes", which)
+    await shown(stage, client, "undo_change", {**which, "confirm": True})
+    check(text(await result(client, "run_query", {"sql": PRICE})) == before, "the price is the old one")
 
 
 async def person(stage: Stage, client: Client, somebody: Person) -> None:

@@ -20,12 +20,18 @@ _FOLD = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 LONGEST_NAME = 130
 """Characters of an unknown name that an error repeats: any real one, with its schema."""
 
+_LONGEST_REF = 2 * (2 * 63 + 2) + 1
+"""Characters of a schema and a name, quoted, of nothing but quotes."""
+
 Reading = tuple[str | None, str]
 """Schema (None: found by the search path) and name, exact."""
 
 
 def readings(text: str) -> list[Reading]:
     """Return what a name may mean, each reading once; a name with quotes that is valid SQL means just that."""
+    if len(text) > _LONGEST_REF:
+        # Cut, it still means nothing that there is; and each of its dots would be a reading of its own.
+        return [(None, text[:_LONGEST_REF])]
     match = _SQL_NAME.fullmatch(text)
     out: list[Reading] = []
     if match:
@@ -133,7 +139,8 @@ def trigrams(text: str) -> list[str]:
 
 async def _near(ctx: Context, text: str, schema: str = "") -> dict[str, Any]:
     """Return what the block names_like finds for a name that does not exist, and the `asked` schema."""
-    asked, name = readings(text.strip())[0]
+    text = text.strip()[:_LONGEST_REF]
+    asked, name = readings(text)[0]
     if asked is None and "." in text:
         asked, _, name = text.partition(".")
     asked = schema or asked or ""

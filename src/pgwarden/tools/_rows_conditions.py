@@ -18,6 +18,7 @@ from pgwarden.results import Later
 from pgwarden.tools._rows_table import Column
 
 _PATTERNS = ("like", "ilike")
+_LONGEST_RANGE = 2_000
 _MOST_TRIED = 1_000
 _TRUTHS = ("false", "true")
 _ENDS = {
@@ -198,7 +199,10 @@ def _is_nothing(column: Column, text: str) -> bool:
     """Tell whether any array, document or range contains this."""
     if column.category == "R":
         inner = text.strip().lower().replace(" ", "")
+        if len(inner) > _LONGEST_RANGE:
+            return True  # nobody reads so far whether there is anything in it
         multirange = inner.startswith("{")
         left = _EMPTY_RANGE.sub("", inner.strip("{}") if multirange else inner)
         return not left.strip(",")
-    return text.strip() in ("{}", "[]", '""')
+    # From 17 on {{}} is read as an empty array.
+    return not text.strip("{}, ") if column.is_array else text.strip() in ("{}", "[]", '""')

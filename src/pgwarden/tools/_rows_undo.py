@@ -53,6 +53,10 @@ class Back:
     expected: tuple[Expected, ...] = ()
     rows: tuple[Mapping[str, Cell], ...] = ()
 
+    def __str__(self) -> str:
+        """Return what it does, in a line."""
+        return f"{self.name}: {self.verb} {self.count:,} row{'' if self.count == 1 else 's'} of {self.table}"
+
 
 def states(entries: Sequence[Entry]) -> dict[str, str]:
     """Return by which change each change is undone; those that are not undone are left out."""
@@ -108,7 +112,7 @@ async def plan(ctx: Context, **_: Any) -> Plan:
     texts, data = ["Put back, all or nothing; refused where a row is another one by now:"], []
     for part in ctx.parts:
         back = _back(part.composed)
-        texts.append(f"{back.name}: {back.verb} {back.count:,} row{'' if back.count == 1 else 's'} of {back.table}")
+        texts.append(str(back))
         data.append({"change": back.name, "does": back.verb, "table": str(back.table), "rows": back.count})
         if back.rows:
             data[-1]["to"] = [dict(row) for row in back.rows]
@@ -159,7 +163,7 @@ async def run(ctx: Context, *, dry_run: bool) -> Report:
 
 def _report(ctx: Context, ids: Sequence[str], *, dry_run: bool) -> Report:
     backs = [_back(part.composed) for part in ctx.parts]
-    lines = [f"{back.name}: {back.verb} {back.count:,} rows of {back.table}" for back in backs]
+    lines = [str(back) for back in backs]
     affected = sum(back.count for back in backs)
     change = next((each.partition(".")[0] for each in ids if each), "")
     notes = (_written.DRY_RUN_NOTE,) if dry_run else (f"change {change}: undo_change of it does it again",)

@@ -21,7 +21,9 @@ _VECTORS = frozenset({"vector", "halfvec"})
 _STRINGS = frozenset({"text", "varchar", "bpchar", "name", "citext"})
 _DATED = frozenset({"date", "timestamp", "timestamptz", "time", "timetz", "interval"})
 _INTEGER = re.compile(r"\s*[+-]?\d+\s*")
-_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*|\s*(nan|[+-]?inf(inity)?)\s*", re.IGNORECASE)
+_NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?\s*|\s*(nan|[+-]?inf(inity)?)\s*", re.IGNORECASE)
+_DIGITS = 150_000
+"""Characters of a number at most; PostgreSQL's have fewer digits."""
 _TRUTHS = frozenset({"t", "true", "y", "yes", "on", "1", "f", "false", "n", "no", "off", "0"})
 _EXACT = 2**53
 """From here on a double precision number may stand for several integers."""
@@ -141,7 +143,7 @@ def _integer(column: Column, value: Any, end: int) -> str:
 
 
 def _number(column: Column, value: Any) -> str:
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
+    if isinstance(value, str) and len(value) <= _DIGITS and _NUMBER.fullmatch(value):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _invalid(column, f"not {_kind(value)}", "Give a number.")

@@ -29,3 +29,10 @@ select pg_catalog.pg_is_in_recovery() as standby,
 -- name: type_names
 -- $1: type oids as an array. Rows (oid, name without length or precision).
 select t.oid, pg_catalog.format_type(t.oid, null) from pg_catalog.pg_type t where t.oid = any ($1::oid[])
+
+-- name: relation_ids
+-- $1, $2: schemas and names of relations, as arrays. Rows (oid), in their order; an empty schema means the search path.
+select (select c.oid::text from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where c.relname = w.name and (n.nspname = w.schema or w.schema = '' and pg_catalog.pg_table_is_visible(c.oid))
+        order by c.oid limit 1)
+from unnest($1::text[], $2::text[]) with ordinality w (schema, name, place) order by w.place
