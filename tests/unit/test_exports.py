@@ -136,6 +136,19 @@ def test_a_name_is_made(root: Path) -> None:
     assert all(name.endswith(".parquet") for name in made)
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_another_file_in_its_place(root: Path, overwrite: bool) -> None:
+    """Where others may write to the directory: what is published is what was written, or nothing is."""
+    made = begun(root, overwrite=overwrite)
+    made.write(b"one")
+    [temporary] = names(root)
+    (root / temporary).unlink()
+    (root / temporary).symlink_to("/etc/hosts")
+    with pytest.raises(ExportError, match="in the place"):
+        made.publish()
+    assert not names(root)
+
+
 def test_a_file_appears_whole(root: Path) -> None:
     """Until it is published there is only a hidden file for the owner alone; afterwards only the file."""
     made = begun(root, "a/b.csv")

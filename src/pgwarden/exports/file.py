@@ -132,6 +132,8 @@ class ExportFile:
 
     def _rename(self) -> None:
         there = self._folder
+        if not os.path.samestat(os.stat(self._temporary, dir_fd=there, follow_symlinks=False), os.fstat(self._file)):
+            raise ExportError("Somebody has put another file in the place of this one while it was written.")
         try:
             if self._overwrite:
                 os.replace(self._temporary, self._name, src_dir_fd=there, dst_dir_fd=there)
