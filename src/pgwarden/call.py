@@ -402,7 +402,13 @@ class CallPath:
         asker: consent.Asker | None,
     ) -> tuple[Judged, Context]:
         """Return the judgement of a call, and the context with what belongs to it; composes the statements first."""
-        composed = None if spec.compose is None else await spec.compose(context, **values)
+
+        async def reading(more: Composed) -> Context:
+            found = await self._judge.reading(more, context.db)
+            return replace(made, composed=more, verdict=found.verdict, decision=found.decision)
+
+        made = replace(context, reading=reading)
+        composed = None if spec.compose is None else await spec.compose(made, **values)
         if composed is None or isinstance(composed, Composed):
             judged = await self._judge(record, spec, values, context.db, composed)
         else:
@@ -415,10 +421,6 @@ class CallPath:
         change = judged.verdict.change if judged.verdict else None
         if change is not None and context.db.transaction is not None:
             context.db.transaction.admit(change.command, in_transaction=change.in_transaction)
-
-        async def reading(more: Composed) -> Context:
-            found = await self._judge.reading(more, context.db)
-            return replace(made, composed=more, verdict=found.verdict, decision=found.decision)
 
         made = replace(
             context,
