@@ -18,7 +18,7 @@ LAYERS = (
     {"db", "providers"},
     {"catalogue", "context", "connections", "consent", "setup_sql", "source"},
     {"tools", "resources", "prompts"},
-    {"grants", "record", "rendering"},
+    {"grants", "record", "rendering", "sessions"},
     {"judging"},
     {"call", "stdio"},
     {"asking", "offers"},

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pgwarden import consent
@@ -33,14 +33,14 @@ from pgwarden.exports import ExportFolder
 from pgwarden.format import Caps, dumps
 from pgwarden.grants import Caller
 from pgwarden.judging import Judge, Judged
-from pgwarden.knowledge import Insights, Knowledge
-from pgwarden.pages import Pages
+from pgwarden.knowledge import Knowledge
 from pgwarden.policy import Policy, decide_tool
 from pgwarden.rate import RateLimit
 from pgwarden.record import Record
 from pgwarden.rendering import render_document, render_table, table_blocks
 from pgwarden.resources import Surroundings
 from pgwarden.results import Ack, FileLink, Image, Plan, Report, Result, Rows
+from pgwarden.sessions import Activity, Session
 from pgwarden.settings import LimitSettings, PolicySettings, StateSettings
 from pgwarden.toolsets import Toolset, Toolsets
 
@@ -66,63 +66,6 @@ class Answer:
     error: dict[str, Any] | None = None
     links: tuple[FileLink, ...] = ()
     images: tuple[Image, ...] = ()
-
-
-class Activity:
-    """Which calls are running on one database."""
-
-    def __init__(self) -> None:
-        """Start with none."""
-        self._running = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    def begin(self) -> None:
-        """Count a call."""
-        self._running += 1
-        self._idle.clear()
-
-    def end(self) -> None:
-        """Count it no longer."""
-        self._running -= 1
-        if not self._running:
-            self._idle.set()
-
-    async def rest(self) -> None:
-        """Wait until no call is running."""
-        await self._idle.wait()
-
-
-def _nothing() -> None:
-    """Let every call run."""
-
-
-async def _valid(path: CallPath) -> None:
-    """Let every answer of a person count."""
-
-
-@dataclass(frozen=True)
-class Session:
-    """What the paths of calls of one session have in common, whatever connection they are for.
-
-    Attributes:
-        knowledge, insights: What was learned in earlier sessions, and in this one.
-        pages: The cursors.
-        shown: The plans that were shown.
-        buckets: What is left of each caller's rate.
-        enabled: Categories of tools that were enabled.
-        check: Called at the start of each call; raises where none may run.
-        valid: Called once a person has answered; raises where the path's rules are no longer in force.
-    """
-
-    knowledge: Knowledge
-    insights: Insights = field(default_factory=Insights)
-    pages: Pages = field(default_factory=Pages)
-    shown: consent.Shown = field(default_factory=consent.Shown)
-    buckets: dict[str, tuple[float, float]] = field(default_factory=dict)
-    enabled: set[str] = field(default_factory=set)
-    check: Callable[[], None] = _nothing
-    valid: Callable[[CallPath], Awaitable[None]] = _valid
 
 
 class CallPath:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from pgwarden import policy, settings
-from pgwarden.call import Activity
 from pgwarden.db import adhoc
 from pgwarden.db.connect import Address, Connector
 from pgwarden.errors import ArgumentError, ConfigError, CursorError, RateLimitedError, UnavailableError
@@ -21,6 +20,7 @@ from pgwarden.policy.objects import hides_schema
 from pgwarden.policy.showing import shown_patterns
 from pgwarden.rate import RateLimit
 from pgwarden.record import Record
+from pgwarden.sessions import Activity
 from pgwarden.settings import ConnectionSettings, LimitSettings, PolicySettings
 from pgwarden.tools import CATEGORIES
 

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from pgwarden import settings as settings_module
 from pgwarden.audit import AuditLog
-from pgwarden.call import Activity, CallPath, Session
+from pgwarden.call import CallPath
 from pgwarden.catalogue import Category
 from pgwarden.connections import ConnectionInfo, Connections, Place
 from pgwarden.errors import (
@@ -41,6 +41,7 @@ from pgwarden.grants import Configuration, Grant, load_configuration
 from pgwarden.knowledge import Knowledge
 from pgwarden.offers import Offers
 from pgwarden.record import Record
+from pgwarden.sessions import Activity, Session
 from pgwarden.settings import Settings
 from pgwarden.source import DatabaseSource, leave_embedded
 from pgwarden.watch import Watch
@@ -352,7 +353,7 @@ class Fleet:
         if self._fault is not None:
             raise ConfigError(self._fault.message, hint=self._fault.hint, details=self._fault.details)
 
-    async def _valid(self, path: CallPath) -> None:
+    async def _valid(self, path: object) -> None:
         """Refuse what a person has agreed to under rules that are no longer in force.
 
         Raises:

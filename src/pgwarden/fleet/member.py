@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pgwarden.call import Activity, CallPath
+from pgwarden.call import CallPath
 from pgwarden.connections import Place
 from pgwarden.errors import NotConnectedError, UnavailableError, WardenError
 from pgwarden.grants import Grant
 from pgwarden.offers import Offers
+from pgwarden.sessions import Activity
 from pgwarden.source import DatabaseSource
 
 AD_HOC = "ad-hoc"
