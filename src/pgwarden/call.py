@@ -344,7 +344,7 @@ class CallPath:
         with self._place(await self._database(), spec, values) as database:
             asked = dict(values)
             bare = self._context(spec, values, database, page, progress)
-            judged, context = await self._judged(record, spec, values, bare)
+            judged, context = await self._judged(record, spec, values, bare, asker)
             if judged.tier is not Tier.READ:
                 # Nobody is asked about what the token does not grant.
                 for scope in judged.scopes or (spec.scope,):
@@ -355,7 +355,7 @@ class CallPath:
                 await self._session.valid(self)
                 values = dict(asked)
                 bare = self._context(spec, values, database, page, progress)
-                now, context = await self._judged(record, spec, values, bare)
+                now, context = await self._judged(record, spec, values, bare, asker)
                 judged = _as_agreed(judged, now)
             if judged.changes:
                 self._announce(record)
@@ -394,10 +394,21 @@ class CallPath:
             self._write(record)
 
     async def _judged(
-        self, record: Record, spec: ToolSpec, values: dict[str, Any], context: Context
+        self,
+        record: Record,
+        spec: ToolSpec,
+        values: dict[str, Any],
+        context: Context,
+        asker: consent.Asker | None,
     ) -> tuple[Judged, Context]:
         """Return the judgement of a call, and the context with what belongs to it; composes the statements first."""
-        composed = None if spec.compose is None else await spec.compose(context, **values)
+
+        async def reading(more: Composed) -> Context:
+            found = await self._judge.reading(more, context.db)
+            return replace(made, composed=more, verdict=found.verdict, decision=found.decision)
+
+        made = replace(context, reading=reading)
+        composed = None if spec.compose is None else await spec.compose(made, **values)
         if composed is None or isinstance(composed, Composed):
             judged = await self._judge(record, spec, values, context.db, composed)
         else:
@@ -406,14 +417,10 @@ class CallPath:
                 self._caller.scopes.require(self._find(each.spec.name if each.spec else spec.name).scope)
             judged = await self._judge.several(record, spec, values, context.db, composed)
         if judged.tier is not Tier.READ:
-            judged = replace(judged, state=await self._state(spec, values, context, judged))
+            judged = replace(judged, state=await self._state(spec, values, context, judged, asker))
         change = judged.verdict.change if judged.verdict else None
         if change is not None and context.db.transaction is not None:
             context.db.transaction.admit(change.command, in_transaction=change.in_transaction)
-
-        async def reading(more: Composed) -> Context:
-            found = await self._judge.reading(more, context.db)
-            return replace(made, composed=more, verdict=found.verdict, decision=found.decision)
 
         made = replace(
             context,
@@ -426,10 +433,20 @@ class CallPath:
         )
         return judged, made
 
-    async def _state(self, spec: ToolSpec, values: Mapping[str, Any], context: Context, judged: Judged) -> str:
+    async def _state(
+        self,
+        spec: ToolSpec,
+        values: Mapping[str, Any],
+        context: Context,
+        judged: Judged,
+        asker: consent.Asker | None,
+    ) -> str:
         """Return what a yes is a yes to beside the call's own meaning: what has changed by then makes it void."""
         if (standing := _standing(context.db, values)) is not None:
             return standing.state
+        if not self._asks(asker):
+            # The call's own argument says yes, to what is there as it comes.
+            return ""
         if relations := judged.relations:
             # Their names may mean other tables by then.
             return " ".join(await context.db.relation_ids(relations))
@@ -500,10 +517,14 @@ class CallPath:
                 evidence = await consent.obtain(self._consents.consent, requirement, said, asker, self._session.shown)
         return evidence.how
 
+    def _asks(self, asker: consent.Asker | None) -> bool:
+        """Tell whether a person is asked."""
+        return asker is not None and asker.available and self._consents.consent != "argument"
+
     @asynccontextmanager
     async def _waiting(self, standing: Transaction | None, asker: consent.Asker | None) -> AsyncIterator[None]:
         """Let a transaction outlast the question about what runs in it, or about its commit."""
-        if standing is None or asker is None or not asker.available or self._consents.consent == "argument":
+        if standing is None or not self._asks(asker):
             yield
             return
         await standing.outlast(self._consents.consent_timeout)

@@ -219,7 +219,7 @@ async def test_no_database(in_memory: Opener, audit: Callable[[], list[dict[str,
 @pytest.mark.parametrize("profile", sorted(TOOL_PROFILES))
 async def test_a_resource_needs_its_tools(profile: str, in_memory: Opener, database_url: str) -> None:
     """It exists where the tools that it stands for are granted, and names no tool that the caller lacks."""
-    async with in_memory(database_url, PGWARDEN_TOOL_PROFILE=profile) as client:
+    async with in_memory(database_url, PGWARDEN_TOOL_PROFILE=profile, PGWARDEN_TOOLSETS="all") as client:
         found = await listed(client)
         queries = "sql_query" in TOOL_PROFILES[profile]
         assert ("pg://query_examples" in found, "pg://syntax_help" in found) == (queries, queries)

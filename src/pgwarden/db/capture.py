@@ -2,7 +2,8 @@
 
 From PostgreSQL 18 on the change itself returns both (RETURNING OLD and NEW). On older servers the rows are read and
 locked by the same condition just before it, and it returns them as they are then. Between the two no row may come in:
-there a change that is made alone runs as REPEATABLE READ, and elsewhere what does not match up is not kept.
+there a change that is made alone runs as REPEATABLE READ (but not for ever), and elsewhere what does not match up, or
+cannot be told, is not kept.
 
 What is taken is as it is stored. Nobody is shown it but through the masks in force.
 """
@@ -40,6 +41,7 @@ class Capture:
         tool: What it is made with.
         operation: What it does.
         table: Schema and name.
+        oid: Of the table.
         key: The columns that tell rows apart.
         columns: What is kept of a row, the key among it.
         types: Of these, as format_type() prints them.
@@ -52,6 +54,7 @@ class Capture:
     tool: str
     operation: Operation
     table: tuple[str, str]
+    oid: int
     key: tuple[str, ...]
     columns: tuple[str, ...]
     types: tuple[str, ...]
@@ -138,7 +141,9 @@ class Capturing(Keeper):
         return [row[: -self._extra] for row in rows]
 
 
-def paired(capture: Capture, before: Sequence[Row] | None, taken: Sequence[Row], sides: int) -> tuple[Image, ...]:
+def paired(
+    capture: Capture, before: Sequence[Row] | None, taken: Sequence[Row], sides: int, *, exact: bool
+) -> tuple[Image, ...]:
     """Return the images of rows.
 
     Args:
@@ -146,6 +151,7 @@ def paired(capture: Capture, before: Sequence[Row] | None, taken: Sequence[Row],
         before: The rows that were locked; None where none had to be.
         taken: What the change returned.
         sides: as Capture.sides.
+        exact: Whether the transaction saw the same when it locked and when it changed.
 
     Raises:
         ValueError: They do not match up; says why.
@@ -161,7 +167,11 @@ def paired(capture: Capture, before: Sequence[Row] | None, taken: Sequence[Row],
         places = [capture.columns.index(name) for name in capture.key]
         pairs = ((row[:width], row[width:]) for row in taken)
         return tuple(Image(None if all(old[i] is None for i in places) else old, new) for old, new in pairs)
-    return tuple(_matched(capture, _keyed(capture, before or ()), _keyed(capture, taken)))
+    found = _keyed(capture, before or ()), _keyed(capture, taken)
+    if capture.operation == "UPSERT" and not exact and found[1].keys() - found[0].keys():
+        # It may have come in between: to take it for a new one would delete somebody's row.
+        raise ValueError("other transactions may have changed the rows at the same time")
+    return tuple(_matched(capture, *found))
 
 
 def _matched(capture: Capture, before: Mapping[Row, Row], after: Mapping[Row, Row]) -> Iterable[Image]:

@@ -80,6 +80,7 @@ class Done:
         touched: Tables whose rows were changed.
         position: Bytes of log behind it; None where that is not known, or was not asked for.
         taken: What is kept of its rows; None: nothing was to be.
+        others: What was changed beside the rows of its table, and whether that may follow from deleting there.
         id: What it can be undone by; empty: nothing.
     """
 
@@ -88,6 +89,7 @@ class Done:
     touched: tuple[Touched, ...] = ()
     position: int | None = None
     taken: Taken | None = None
+    others: tuple[tuple[Touched, bool], ...] = ()
     id: str = ""
 
     @property

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pgwarden.db.recorder import asked
 from pgwarden.guard.parsed import Name
 from pgwarden.results import Cell
 from pgwarden.undo import Entry
@@ -18,7 +20,7 @@ Show = Callable[[Sequence[str], Sequence[Cell]], list[Cell]]
 
 
 async def entries(db: Database) -> list[Entry]:
-    """Return the committed entries of the database, the newest first.
+    """Return the committed entries of the database, without their rows, the newest first.
 
     Where a process was killed, the server is asked whether the transaction was committed.
 
@@ -28,19 +30,27 @@ async def entries(db: Database) -> list[Entry]:
     if db.recorder is None:
         return []
     journal = db.recorder.journal
-    [[system, database]] = (await db.query("undo_place")).rows
+    [[system, database, role]] = (await asked(db.query, "undo_place")).rows
     found = []
     for entry in await asyncio.to_thread(lambda: list(journal.entries())):
         if (entry.system, entry.database) != (system, database):
             continue
         if entry.committed is None:
-            [[state]] = (await db.query("undo_ended", (entry.xid,))).rows
+            # What a replica has not heard of is not what has not happened.
+            [[state]] = (await db.query("undo_ended", (entry.xid,), primary=True)).rows
             if state in ("committed", "aborted"):
                 await asyncio.to_thread(journal.settle, entry.id, committed=state == "committed")
             if state != "committed":
                 continue
-        found.append(entry)
+        found.append(replace(entry, own=entry.role == role))
     return found
+
+
+async def whole(db: Database, entry: Entry) -> Entry | None:
+    """Return an entry with its rows; None where it is gone by now, or its rows are damaged."""
+    if db.recorder is None:
+        return None
+    return await asyncio.to_thread(db.recorder.journal.find, entry.id)
 
 
 async def shower(db: Database, schema: str, table: str) -> Show:

@@ -124,10 +124,13 @@ class Draft:
             text = _join(" ", text, sql.SQL("ORDER BY"), sql.SQL(", ").join(terms))
         return _text(text)
 
-    def lock(self, table: Table, columns: Sequence[str], where: Fragment) -> str:
-        """Return a SELECT that locks the rows where a condition holds; of ours alone, no guard lets it through."""
+    def lock(self, table: Table, columns: Sequence[str], where: Fragment, *, alone: bool = False) -> str:
+        """Return a SELECT that locks the rows where a condition holds; of ours alone, no guard lets it through.
+
+        `alone`: no row that refers to them may come either.
+        """
         head = (sql.SQL("SELECT"), _names(columns), sql.SQL("FROM"), sql.Identifier(*table))
-        return _text(_join(" ", *head, _where(where), sql.SQL("FOR UPDATE")))
+        return _text(_join(" ", *head, _where(where), sql.SQL("FOR UPDATE" if alone else "FOR NO KEY UPDATE")))
 
     def insert(
         self,

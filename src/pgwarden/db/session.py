@@ -17,6 +17,7 @@ Whoever uses a session keeps the link to themselves, and runs one batch at a tim
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,6 +31,7 @@ from pgwarden.db.link import Answers, BrokenError, Link, Step
 from pgwarden.db.notices import Notices
 from pgwarden.db.read import Request, render
 from pgwarden.errors import QueryError
+from pgwarden.results import Touched
 
 if TYPE_CHECKING:
     from pgwarden.db.recorder import Recorder
@@ -88,6 +90,7 @@ class Session:
         self._lock_timeout_s = lock_timeout_s
         self._checks_client = checks_client
         self._begin = tuple(begin)
+        self._exact = any(level in step.text for step in begin for level in (b"REPEATABLE READ", b"SERIALIZABLE"))
         self._begun = False
         self._idle_s = idle_s
         self._transaction_s = transaction_s
@@ -157,9 +160,19 @@ class Session:
         self._counts = counts
         self.affected += done.total
         if taking:
-            done.taken = _taken(taking, before, rows, version, done)
+            done.others = await self._others(taking.oid, done, change.timeout_s)
+            done.taken = _taken(taking, before, rows, self._exact, version, done)
             self.made.append(done)
         return done
+
+    async def _others(self, oid: int, done: Done, timeout_s: float) -> tuple[tuple[Touched, bool], ...]:
+        """Return what was changed beside the change's own rows, and whether it may follow from deleting those."""
+        if not done.touched or (len(done.touched) == 1 and done.total == (done.affected or 0)):
+            return ()
+        names = json.dumps([[each.schema, each.name] for each in done.touched])
+        found = await self.query("undo_others", {"oid": oid, "tables": names}, timeout_s)
+        follows = {(schema, name): each == "true" for schema, name, each in found.rows}
+        return tuple((each, follows[name]) for each in done.touched if (name := (each.schema, each.name)) in follows)
 
     def _keeper(self, change: Change, taking: Capture | None) -> Keeper:
         if taking is None or self._recorder is None:
@@ -301,7 +314,11 @@ class Session:
         """
         if not self.link.alive:
             raise BrokenError("the server has ended the session.")
-        kept = await self._recorder.prepare(self, timeout_s) if self._recorder and self.made else ""
+        try:
+            kept = await self._recorder.prepare(self, timeout_s) if self._recorder and self.made else ""
+        except QueryError:
+            await self.rollback()
+            raise
         started = time.monotonic()
         located = Step(self._blocks.pick("write_position", self.link.version).text.encode())
         back = _BACK if self._failed else ()
@@ -371,14 +388,19 @@ class Session:
         return await within(seconds, self.link, work)
 
 
-def _taken(taking: Capture, before: list[Row] | None, rows: Keeper, version: int, done: Done) -> Taken:
+def _taken(taking: Capture, before: list[Row] | None, rows: Keeper, exact: bool, version: int, done: Done) -> Taken:
     """Return what was taken of a change, or why it cannot be undone."""
-    others = tuple(f"{each.schema}.{each.name}" for each in done.touched if (each.schema, each.name) != taking.table)
+    own = taking.table
+    others = tuple(
+        f"{each.schema}.{each.name}"
+        for each, _ in done.others
+        if (each.schema, each.name) != own or each.total > (done.affected or 0)
+    )
     taken = rows.taken if isinstance(rows, Capturing) else None
     if taken is None or (taking.locks(version) and before is None):
         return Taken(taking, problem="its rows are larger than PGWARDEN_UNDO_MAX_CHANGE_BYTES", touched=others)
     try:
-        return Taken(taking, paired(taking, before, taken, taking.sides(version)), touched=others)
+        return Taken(taking, paired(taking, before, taken, taking.sides(version), exact=exact), touched=others)
     except ValueError as exc:
         return Taken(taking, problem=str(exc), touched=others)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pgwarden.db.change import Change, Done, rows_only
+from pgwarden.db.cursor import dump
+from pgwarden.db.link import Step
 from pgwarden.db.read import Request
+from pgwarden.db.recorder import SETTINGS
 from pgwarden.db.session import Session
 from pgwarden.errors import InternalError
 from pgwarden.results import Cell
@@ -15,6 +18,8 @@ from pgwarden.results import Cell
 if TYPE_CHECKING:
     from pgwarden.db.capture import Capture
     from pgwarden.guard.shields import Masking
+
+_SET = b"SELECT pg_catalog.set_config($1, $2, true)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,16 @@ class Statements:
         done = await self._session.change(change)
         self.done.append(done)
         return Returned(tuple(done.rows.names), tuple(done.rows.rows), done.affected or 0)
+
+    async def settings(self, values: Mapping[str, str], *, timeout_s: float) -> None:
+        """Let text of values mean what it meant under settings, until the transaction ends.
+
+        Raises:
+            QueryError: The server does not know one.
+        """
+        steps = [Step(_SET, *dump([name, values[name]])) for name in SETTINGS if name in values]
+        if steps:
+            await self._session.run(steps, timeout_s)
 
     async def lock(
         self, statement: str, params: Sequence[object], *, timeout_s: float, scrub: bool

@@ -20,7 +20,7 @@ _ALWAYS = (
     ),
     ("SELECT ... FOR UPDATE, SELECT INTO, WITH that changes rows in a read", "the SELECT alone"),
     ("`U&'...'`, `N'...'`, strings continued on the next line", "plain `'...'`, `E'...\\n'` or `$$...$$`"),
-    ("BEGIN, COMMIT, PREPARE, LISTEN, LOCK, COPY, DO", "nothing: each call is a transaction of its own"),
+    ("PREPARE, LISTEN, LOCK, DO", "nothing: there is no way"),
 )
 _POSTGRES = (
     'Names: unquoted ones fold to lower case; `"Order"` and whatever has capitals, blanks or is a key word needs double'
@@ -48,6 +48,12 @@ async def read(around: Surroundings, _: Mapping[str, str]) -> Report:
 
 def _by_tools(around: Surroundings) -> Iterator[tuple[str, str]]:
     tools = around.tools
+    own = "nothing: each call is a transaction of its own"
+    inside = "begin_transaction, and its id as `transaction_id`"
+    yield "BEGIN, COMMIT, SAVEPOINT", inside if "begin_transaction" in tools else own
+    if "run_transaction" in tools:
+        yield "several changes of rows that belong together", "run_transaction: all or nothing, in one call"
+    yield "COPY", "export_query writes a file" if "export_query" in tools else "nothing: there is no way"
     if "explain_query" in tools:
         yield "EXPLAIN ANALYZE as SQL", "explain_query with `analyze: true`"
     if "execute_sql" in tools:

@@ -46,6 +46,12 @@ def capture(
         return f"{table} is no table"
     if table.identity is None:
         return f"{table} has no key of NOT NULL columns"
+    if table.rules:
+        # They may do something else, and not every one lets rows be returned.
+        return f"{table} has rules"
+    if table.secured and operation == "INSERT" and not returning:
+        # To return a row takes the right to see it.
+        return f"{table} has row-level security"
     kept = [column for column in table.columns.values() if not column.generated]
     if unread := next((column.name for column in kept if not column.readable), None):
         return f"the role may not read {unread}"
@@ -53,6 +59,7 @@ def capture(
         tool=tool,
         operation=operation,
         table=table.ref,
+        oid=table.oid,
         key=table.identity.columns,
         columns=tuple(column.name for column in kept),
         types=tuple(column.type for column in kept),

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pgwarden.context import Composed, Context
-from pgwarden.errors import ArgumentError, GuardError, InternalError, NotFoundError, PolicyError
+from pgwarden.context import Context
+from pgwarden.errors import NotFoundError
 from pgwarden.results import Cell, Column, Rows
-from pgwarden.tools import _rows_run, _rows_table, _rows_undo
+from pgwarden.tools import _rows_table, _rows_undo
+from pgwarden.tools._rows_seen import Seen
 from pgwarden.tools._rows_table import Table
 
 if TYPE_CHECKING:
@@ -34,17 +35,15 @@ async def listed(ctx: Context, table: str) -> Rows:
 
     only = (await _rows_table.load(ctx, table)).ref if table else None
     entries = await changes.entries(ctx.db)
-    undone, seen = _rows_undo.states(entries), _Seen(ctx)
+    undone, seen = _rows_undo.states(entries), Seen(ctx)
     lines: list[Line] = []
     for entry in entries:
         when = datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="seconds")
         for number, member in reversed(list(enumerate(entry.members))):
-            if only not in (None, (member.schema, member.table)) or await seen.table(member) is None:
+            if only not in (None, (member.schema, member.table)) or await seen.table(entry, member) is None:
                 continue
             name, ref = entry.name(number), f"{member.schema}.{member.table}"
-            lines.append(
-                (name, when, entry.caller, member.tool, ref, str(len(member.images)), _state(undone, name, member))
-            )
+            lines.append((name, when, entry.caller, member.tool, ref, str(member.rows), _state(undone, name, member)))
     return _page(ctx, _LISTED, lines)
 
 
@@ -58,10 +57,13 @@ async def values(ctx: Context, change_id: str) -> Rows:
     from pgwarden.db import changes
 
     lines: list[Line] = []
-    seen, there = _Seen(ctx), False
-    for entry in await changes.entries(ctx.db):
+    seen, there = Seen(ctx), False
+    found = [entry for entry in await changes.entries(ctx.db) if entry.id == change_id.strip().partition(".")[0]]
+    for entry in [each for known in found if (each := await changes.whole(ctx.db, known)) is not None]:
         for number, member in enumerate(entry.members):
-            if change_id not in (entry.id, entry.name(number)) or (table := await seen.table(member)) is None:
+            if change_id.strip() not in (entry.id, entry.name(number)):
+                continue
+            if (table := await seen.table(found[0], member)) is None:
                 continue
             there = True
             lines += _lines(entry.name(number), member, table, await changes.shower(ctx.db, *table.ref))
@@ -93,39 +95,16 @@ def _state(undone: dict[str, str], name: str, member: Member) -> str:
 
 def _lines(name: str, member: Member, table: Table, show: Show) -> Iterator[Line]:
     places = [member.columns.index(each) for each in member.key]
+    readable = set(table.readable)
     for image in member.images:
         shown = show(member.columns, image.after or image.before or ())
-        key = ", ".join(f"{member.columns[place]}={shown[place]}" for place in places)
+        key = ", ".join(
+            f"{member.columns[place]}={shown[place]}" for place in places if member.columns[place] in readable
+        )
         before = show(member.columns, image.before) if image.before else None
         after = show(member.columns, image.after) if image.after else None
         for place, column in enumerate(member.columns):
             same = image.before and image.after and image.before[place] == image.after[place]
             # What the table no longer has cannot be looked up in the rules.
-            if not same and column in table.columns:
+            if not same and column in readable:
                 yield name, key, column, before[place] if before else None, after[place] if after else None
-
-
-class _Seen:
-    """The tables that the caller may read, each looked at once."""
-
-    def __init__(self, ctx: Context) -> None:
-        self._ctx = ctx
-        self._tables: dict[tuple[str, str], Table | None] = {}
-
-    async def table(self, member: Member) -> Table | None:
-        """Return the table of a change; None where it is not there for the caller, or they may not read it."""
-        name = member.schema, member.table
-        if name not in self._tables:
-            self._tables[name] = await self._look(member)
-        return self._tables[name]
-
-    async def _look(self, member: Member) -> Table | None:
-        if self._ctx.reading is None:
-            raise InternalError
-        try:
-            table = await _rows_undo.table_of(self._ctx, member)
-            draft = _rows_run.draft()
-            await self._ctx.reading(Composed(draft.select(table.ref, [*member.key], None, [])))
-        except (ArgumentError, GuardError, PolicyError):
-            return None
-        return table

@@ -83,6 +83,8 @@ class Table:
         columns: By name, in the order of the table.
         keys: The primary key first, then those of fewer columns.
         shared: Whether rows of tables that inherit from it are among its own; its keys say nothing of those.
+        rules: Whether it has rules, which may do something else instead.
+        secured: Whether row-level security holds for the role.
         oid: Of the relation: what a yes is about stays this one, whatever bears its name by then.
         masked: Columns whose values are not shown as they are, so that no page can be found by them.
     """
@@ -97,6 +99,8 @@ class Table:
     shared: bool = False
     masked: frozenset[str] = frozenset()
     oid: int = 0
+    rules: bool = False
+    secured: bool = False
 
     @property
     def ref(self) -> tuple[str, str]:

@@ -11,20 +11,24 @@ from typing import TYPE_CHECKING, Any
 from pgwarden.context import Composed, Context
 from pgwarden.errors import ArgumentError, InternalError, NotFoundError, QueryError
 from pgwarden.results import Cell, Plan, Report
-from pgwarden.tools import _rows_capture, _rows_run, _rows_table, _written
+from pgwarden.tools import _rows_capture, _rows_run, _written
+from pgwarden.tools._rows_seen import Seen
 from pgwarden.tools._rows_table import Table
 
 if TYPE_CHECKING:
     from pgwarden.db.capture import Operation
+    from pgwarden.db.change import Done
     from pgwarden.db.changes import Show
     from pgwarden.db.compose import Draft, Fragment
     from pgwarden.db.statements import Statements
     from pgwarden.undo import Entry, Image, Member
 
-MOST_STATEMENTS = 500
+MOST_STATEMENTS = 2_000
 """Statements of one undo."""
 _ROWS = 200
-"""Rows of one statement."""
+"""Rows of one statement at most."""
+_CELLS = 4_000
+"""Values of one statement at most; the guard reads no more than some thousands."""
 _SHOWN = 10
 """Rows that a plan or a conflict shows."""
 
@@ -50,6 +54,9 @@ class Back:
     verb: str
     count: int
     show: Show
+    columns: tuple[str, ...]
+    images: tuple[Image, ...]
+    settings: Mapping[str, str]
     expected: tuple[Expected, ...] = ()
     rows: tuple[Mapping[str, Cell], ...] = ()
 
@@ -59,19 +66,29 @@ class Back:
 
 
 def states(entries: Sequence[Entry]) -> dict[str, str]:
-    """Return by which change each change is undone; those that are not undone are left out."""
-    by = {
-        undone: entry.name(number)
-        for entry in reversed(entries)
-        for number, member in enumerate(entry.members)
-        for undone in member.undoes
-    }
-    return {name: doer for name, doer in by.items() if doer not in by or states_of(by, doer)}
+    """Return by which change each change is undone; those that are not undone are left out.
 
-
-def states_of(by: Mapping[str, str], name: str) -> bool:
-    """Tell whether an undoing is in force: it is not undone itself by one that is."""
-    return name not in by or not states_of(by, by[name])
+    It is undone where one of those that undid it was not undone itself, in whatever order they are.
+    """
+    by: dict[str, list[str]] = defaultdict(list)
+    for entry in entries:
+        for number, member in enumerate(entry.members):
+            for undone in member.undoes:
+                by[undone].append(entry.name(number))
+    known: dict[str, str] = {}
+    for name in by:
+        # Each after those that undo it: chains may be longer than the stack, and a forged file have circles.
+        todo, open_ = [name], set[str]()
+        while todo:
+            at = todo[-1]
+            waiting = [doer for doer in by.get(at, ()) if doer not in known and doer not in open_]
+            if at not in open_ and waiting:
+                open_.add(at)
+                todo += waiting
+                continue
+            todo.pop()
+            known.setdefault(at, next((doer for doer in by.get(at, ()) if not known.get(doer)), ""))
+    return {name: doer for name, doer in known.items() if doer}
 
 
 async def compose(ctx: Context, change_id: str) -> list[Composed]:
@@ -83,9 +100,12 @@ async def compose(ctx: Context, change_id: str) -> list[Composed]:
     """
     from pgwarden.db import changes
 
-    entries = await changes.entries(ctx.db)
-    wanted = list(_wanted(entries, change_id.strip()))
-    if not wanted:
+    entries, seen = await changes.entries(ctx.db), Seen(ctx)
+    head = next((entry for entry in entries if entry.id == change_id.strip().partition(".")[0]), None)
+    entry = await changes.whole(ctx.db, head) if head else None
+    wanted = list(_wanted(entry, change_id.strip())) if entry else []
+    tables = [await seen.table(head, member) for _, member in wanted if head]
+    if entry is None or not any(tables):
         raise NotFoundError(f"There is no change {change_id[:40]!r} to undo.", hint="list_changes shows them.")
     undone = states(entries)
     for name, _ in wanted:
@@ -96,8 +116,16 @@ async def compose(ctx: Context, change_id: str) -> list[Composed]:
                 hint=f"undo_change with change_id={undone[name]} does it again.",
             )
     made: list[Composed] = []
-    for name, member in reversed(wanted):
-        made += await _statements(ctx, name, member)
+    for (name, member), table in reversed(list(zip(wanted, tables, strict=True))):
+        if table is None:
+            raise ArgumentError(
+                f"{change_id.strip()} cannot be undone whole: not all of its tables are there.",
+                code="table_changed",
+                hint="list_changes shows its other parts, which can be undone one by one.",
+            )
+        _check_table(table, name, member)
+        maker = _Maker(ctx, name, member, table, await changes.shower(ctx.db, *table.ref), entry.settings)
+        made += [*maker.deletes(), *maker.updates(), *maker.inserts()]
     if not made:
         raise ArgumentError(f"{change_id} changed no value: there is nothing to put back.", code="nothing_to_undo")
     if len(made) > MOST_STATEMENTS:
@@ -127,8 +155,11 @@ async def run(ctx: Context, *, dry_run: bool) -> Report:
         DatabaseError: as Database.transact.
     """
     at = [0]
+    altered: dict[str, None] = {}
 
     async def work(statements: Statements) -> None:
+        altered.clear()
+        await statements.settings(_back(ctx.parts[0].composed).settings, timeout_s=ctx.timeout_s)
         for at[0], part in enumerate(ctx.parts):
             back, verdict = _back(part.composed), part.verdict
             scrub = verdict.masking is not None and verdict.masking.scrub
@@ -147,6 +178,9 @@ async def run(ctx: Context, *, dry_run: bool) -> Report:
             )
             if done.affected != back.count:
                 raise _conflict(back, f"{done.affected:,} rows of {back.count:,} could be put back")
+            if back.verb == "deletes" and _follow(back, statements.done[-1]):
+                raise _conflict(back, "rows that refer to its rows would be deleted or changed with them")
+            altered.update(dict.fromkeys(_altered(back, statements.done[-1])))
 
     try:
         written = await ctx.db.transact(
@@ -158,15 +192,41 @@ async def run(ctx: Context, *, dry_run: bool) -> Report:
         )
     except QueryError as exc:
         raise await _explained(ctx, at[0], exc) from None
-    return _report(ctx, [each.change for each in written], dry_run=dry_run)
+    return _report(ctx, [each.change for each in written], list(altered), dry_run=dry_run)
 
 
-def _report(ctx: Context, ids: Sequence[str], *, dry_run: bool) -> Report:
+def _follow(back: Back, done: Done) -> bool:
+    """Tell whether rows that others made went with those that were deleted, or lost what they refer to."""
+    for touched, follows in done.others:
+        own = (touched.schema, touched.name) == back.table.ref
+        if follows and (touched.updated or touched.deleted > (back.count if own else 0)):
+            return True
+    return False
+
+
+def _altered(back: Back, done: Done) -> Iterator[str]:
+    """Yield columns that have other values now than those that were put back: triggers have the last word."""
+    taken = done.taken
+    if taken is None or taken.problem:
+        return
+    names = taken.capture.columns
+    shared = [(back.columns.index(name), names.index(name)) for name in back.columns if name in names]
+    keys = [(back.columns.index(name), names.index(name)) for name in taken.capture.key if name in back.columns]
+    wanted = {tuple(image.before[i] for i, _ in keys): image.before for image in back.images if image.before}
+    for image in taken.images:
+        row = image.after and wanted.get(tuple(image.after[j] for _, j in keys))
+        if row and image.after:
+            yield from (back.columns[i] for i, j in shared if row[i] != image.after[j])
+
+
+def _report(ctx: Context, ids: Sequence[str], altered: Sequence[str], *, dry_run: bool) -> Report:
     backs = [_back(part.composed) for part in ctx.parts]
     lines = [str(back) for back in backs]
     affected = sum(back.count for back in backs)
     change = next((each.partition(".")[0] for each in ids if each), "")
-    notes = (_written.DRY_RUN_NOTE,) if dry_run else (f"change {change}: undo_change of it does it again",)
+    notes: tuple[str, ...] = (_written.DRY_RUN_NOTE,) if dry_run else (f"change {change}: undo_change of it does it again",)
+    if altered:
+        notes += (f"triggers set other values than those that were: {', '.join(altered)}",)
     data = {"undone": list(dict.fromkeys(back.name for back in backs)), "affected": affected, "rolled_back": dry_run}
     return Report("\n".join(lines), data | ({"change": change} if change else {}), notes, True, affected, (), change)
 
@@ -210,41 +270,17 @@ def _conflict(back: Back, why: str, details: Mapping[str, Any] | None = None) ->
     )
 
 
-def _wanted(entries: Sequence[Entry], change_id: str) -> Iterator[tuple[str, Member]]:
-    for entry in entries:
-        if change_id.partition(".")[0] != entry.id:
-            continue
-        for number, member in enumerate(entry.members):
-            if change_id in (entry.id, entry.name(number)):
-                yield entry.name(number), member
-
-
-async def _statements(ctx: Context, name: str, member: Member) -> list[Composed]:
-    """Return what puts one change back.
-
-    Raises:
-        NotFoundError: Its table is not there, for this caller.
-        ArgumentError: The table is another one now.
-    """
-    from pgwarden.db import changes
-
-    table = await table_of(ctx, member)
-    _check_table(table, name, member)
-    maker = _Maker(ctx, name, member, table, await changes.shower(ctx.db, *table.ref))
-    return [*maker.deletes(), *maker.updates(), *maker.inserts()]
-
-
-async def table_of(ctx: Context, member: Member) -> Table:
-    """Return the table of a change, as it is now.
-
-    Raises:
-        NotFoundError: It is not there, for this caller.
-    """
-    quoted = ".".join('"' + part.replace('"', '""') + '"' for part in (member.schema, member.table))
-    return await _rows_table.load(ctx, quoted)
+def _wanted(entry: Entry, change_id: str) -> Iterator[tuple[str, Member]]:
+    for number, member in enumerate(entry.members):
+        if change_id in (entry.id, entry.name(number)):
+            yield entry.name(number), member
 
 
 def _check_table(table: Table, name: str, member: Member) -> None:
+    if table.oid != member.oid:
+        raise ArgumentError(
+            f"{name} cannot be undone: {table} is another table now, of the same name.", code="table_changed"
+        )
     for column, type_ in zip(member.columns, member.types, strict=True):
         now = table.columns.get(column)
         if now is None or now.type != type_ or now.generated:
@@ -255,14 +291,17 @@ def _check_table(table: Table, name: str, member: Member) -> None:
 class _Maker:
     """Makes the statements of one change."""
 
-    def __init__(self, ctx: Context, name: str, member: Member, table: Table, show: Show) -> None:
+    def __init__(
+        self, ctx: Context, name: str, member: Member, table: Table, show: Show, settings: Mapping[str, str]
+    ) -> None:
+        self._settings, self._most = settings, max(1, min(_ROWS, _CELLS // len(member.columns)))
         self._ctx, self._name, self._member, self._table, self._show = ctx, name, member, table, show
         self._places = [member.columns.index(each) for each in member.key]
 
     def deletes(self) -> Iterator[Composed]:
         """Delete the rows that were inserted."""
         new = [image for image in self._member.images if image.before is None and image.after is not None]
-        for some in _batched(new):
+        for some in _batched(new, self._most):
             draft = _rows_run.draft()
             text = draft.delete(self._table.ref, self._keys(draft, some), [])
             yield self._composed(draft, text, "DELETE", "deletes", some)
@@ -281,7 +320,7 @@ class _Maker:
             groups[tuple(image.before[place] for place in columns)].append(image)
         names = [self._member.columns[place] for place in columns]
         for values, images in groups.items():
-            for some in _batched(images):
+            for some in _batched(images, self._most):
                 yield self._update(dict(zip(names, values, strict=True)), some)
 
     def inserts(self) -> Iterator[Composed]:
@@ -290,7 +329,7 @@ class _Maker:
 
         old = [image for image in self._member.images if image.after is None and image.before is not None]
         always = any(self._table.columns[name].identity == "a" for name in self._member.columns)
-        for some in _batched(old):
+        for some in _batched(old, self._most):
             draft = _rows_run.draft()
             rows = [[Value(cell) for cell in image.before or ()] for image in some]
             text = draft.insert(self._table.ref, self._member.columns, rows, [], overriding=always)
@@ -338,7 +377,10 @@ class _Maker:
             undoes=(self._name,),
         )
         rows = (to,) if to else tuple(self._shown(image.before) for image in islice(images, _SHOWN) if image.before)
-        back = Back(self._name, self._table, verb, len(images), self._show, lock, rows)
+        columns, settings = self._member.columns, self._settings
+        back = Back(
+            self._name, self._table, verb, len(images), self._show, columns, tuple(images), settings, lock, rows
+        )
         return Composed(text, tuple(draft.values), back, capture=kept)
 
     def _lock(self, images: Sequence[Image]) -> tuple[Expected, ...]:
@@ -346,7 +388,7 @@ class _Maker:
         if not after:
             return ()
         draft = _rows_run.draft()
-        text = draft.lock(self._table.ref, self._member.columns, self._keys(draft, images))
+        text = draft.lock(self._table.ref, self._member.columns, self._keys(draft, images), alone=True)
         values = tuple(each if isinstance(each, str) else None for each in draft.values)
         return (Expected(text, values, self._member.columns, after),)
 
@@ -354,9 +396,9 @@ class _Maker:
         return dict(zip(self._member.columns, self._show(self._member.columns, row), strict=True))
 
 
-def _batched(images: Sequence[Image]) -> Iterator[Sequence[Image]]:
-    for start in range(0, len(images), _ROWS):
-        yield images[start : start + _ROWS]
+def _batched(images: Sequence[Image], most: int) -> Iterator[Sequence[Image]]:
+    for start in range(0, len(images), most):
+        yield images[start : start + most]
 
 
 def _back(made: Composed) -> Back:

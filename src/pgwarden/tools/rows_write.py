@@ -93,10 +93,17 @@ async def compose_upsert(
     returning = _rows_run.returned(target, columns)
     text = draft.insert(target.ref, names, slots, returning, conflict=met, replaced=replaced)
     own = _rows_run.draft()
-    there = _rows_change.met(own, names, slots, met)
+    # Where nothing is set, rows that are met are not changed, and not returned.
+    there = _rows_change.met(own, names, slots, met) if replaced else None
     lock = own.lock(target.ref, _rows_capture.columns(target), there) if there else ""
     kept = _rows_capture.capture(
-        ctx, target, "upsert_rows", "UPSERT", returning=returning, lock=lock, lock_params=own.values
+        ctx,
+        target,
+        "upsert_rows",
+        "UPSERT" if replaced else "INSERT",
+        returning=returning,
+        lock=lock,
+        lock_params=own.values,
     )
     return _rows_run.composed(draft, text, target, kept)
 

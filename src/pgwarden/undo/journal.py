@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,6 +25,12 @@ log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"([0-9a-z]{12})\.(prepared|json)")
 _DAY_S = 86_400
+_PURGE_S = 60.0
+"""Seconds after which what is too old is looked for again: looking costs more than writing does."""
+_SHARE = 16
+"""Of the bytes of all: what may be written until then."""
+_HEAD_BYTES = 1_048_576
+"""Bytes of a first line at most."""
 ID_BYTES = 6
 """Of an id: enough that none is guessed."""
 
@@ -46,22 +53,27 @@ class Journal:
         self._folder = folder
         self._days = days
         self._max_bytes = max_bytes
+        self._purged: float | None = None
+        self._written = 0
 
     @staticmethod
     def new_id() -> str:
         """Return an id that no other entry has."""
         return secrets.token_hex(ID_BYTES)
 
-    def prepare(self, entry: Entry) -> None:
-        """Write an entry, and force it to disk.
+    def prepare(self, entry: Entry) -> bool:
+        """Write an entry, and force it to disk. Returns False where it is larger than all may be together.
 
         Raises:
             JournalError: It cannot be written; nothing is left of it.
         """
         path = self._path(entry.id, "prepared")
         try:
+            data = entry.dump()
+            if len(data) > self._max_bytes or len(data.partition(b"\n")[0]) > _HEAD_BYTES:
+                return False
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._make_room(len(data := entry.dump()))
+            self._make_room(len(data))
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
                 with os.fdopen(handle, "wb") as file:
@@ -73,7 +85,11 @@ class Journal:
                 path.unlink(missing_ok=True)
                 raise
         except (OSError, UnicodeEncodeError) as exc:
-            raise JournalError(str(exc)) from None
+            # Not the path: it is the server's, and nothing for the caller.
+            why = exc.strerror if isinstance(exc, OSError) and exc.strerror else type(exc).__name__
+            log.warning("the journal of changes: %s", exc)
+            raise JournalError(why) from None
+        return True
 
     def settle(self, entry_id: str, *, committed: bool) -> None:
         """Say how a transaction that was prepared has ended. Never raises: the server can be asked again."""
@@ -89,25 +105,36 @@ class Journal:
             log.warning("the journal of changes: %s", exc)
 
     def entries(self) -> Iterator[Entry]:
-        """Yield what can be read, the newest first; what is damaged is logged and left out."""
+        """Yield what can be read, the newest first, without its rows; what is damaged is logged and left out."""
         for path in self._files():
-            if (found := self._read(path)) is not None:
+            found = self._read(path, whole=False)
+            if found is None and path.suffix == ".prepared":
+                # It may have been settled since.
+                found = self._read(path.with_suffix(".json"), whole=False)
+            if found is not None:
                 yield found
 
     def find(self, entry_id: str) -> Entry | None:
-        """Return an entry by its id; None where there is none that can be read."""
-        for kind in ("json", "prepared"):
-            if _NAME.fullmatch(f"{entry_id}.{kind}") and (found := self._read(self._path(entry_id, kind))) is not None:
+        """Return an entry by its id, with its rows; None where there is none that can be read."""
+        for kind in ("json", "prepared", "json"):
+            path = self._path(entry_id, kind)
+            if _NAME.fullmatch(path.name) and (found := self._read(path, whole=True)) is not None:
                 return found
         return None
 
-    def _read(self, path: Path) -> Entry | None:
+    def _read(self, path: Path, *, whole: bool) -> Entry | None:
         try:
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
             with os.fdopen(handle, "rb") as file:
-                found = parse(file.read(), True if path.suffix == ".json" else None)
+                facts = os.fstat(handle)
+                # A file of somebody else's would be their change in our name.
+                if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o022:
+                    log.warning("%s is not used: it is no file of this user's alone", path.name)
+                    return None
+                data = file.read(self._max_bytes + 1) if whole else file.readline(_HEAD_BYTES + 100)
         except OSError:
             return None
+        found = parse(data, True if path.suffix == ".json" else None)
         if found is None or found.id != path.stem:
             log.warning("%s is damaged, and not used", path.name)
             return None
@@ -124,7 +151,12 @@ class Journal:
         return [path for _, path in sorted(found, reverse=True)]
 
     def _make_room(self, wanted: int) -> None:
-        """Remove what is too old, and the oldest of what is too much."""
+        """Remove what is too old, and the oldest of what is too much; not each time, for many files take their time."""
+        now = time.monotonic()
+        self._written += wanted
+        if self._purged is not None and now - self._purged < _PURGE_S and self._written * _SHARE <= self._max_bytes:
+            return
+        self._purged, self._written = now, 0
         left = self._max_bytes - wanted
         for path in self._files():
             with suppress(OSError):

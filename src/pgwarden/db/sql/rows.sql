@@ -23,6 +23,8 @@ select json_build_object(
     'can', pg_catalog.pg_relation_is_updatable(c.oid, true),
     'fills', exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgenabled <> 'D'
                      and t.tgtype & 7 = 7),
+    'rules', c.relhasrules and c.relkind in ('r', 'p'),
+    'secured', c.relkind in ('r', 'p') and pg_catalog.row_security_active(c.oid),
     'shared', c.relkind <> 'p' and exists (select from pg_catalog.pg_inherits s where s.inhparent = c.oid),
     'columns', (
         select json_agg(json_build_object(

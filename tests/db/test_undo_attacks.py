@@ -1,0 +1,246 @@
+"""Rude tables, roles and policies against the journal of changes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import psycopg
+import pytest
+
+from fix_rows import Caller, Opener
+
+pytestmark = pytest.mark.anyio
+
+
+def run(caller: Caller, *statements: str) -> None:
+    """Run statements past the server."""
+    with psycopg.connect(caller.url, autocommit=True) as connection:
+        for each in statements:
+            connection.execute(each.encode())
+
+
+async def changed(caller: Caller, tool: str, **arguments: Any) -> str:
+    """The id of a change that was made."""
+    before = {each["change_id"] for each in await caller.rows("list_changes")}
+    await caller.text(tool, confirm=True, **arguments)
+    made = [each["change_id"] for each in await caller.rows("list_changes") if each["change_id"] not in before]
+    [new] = {name.partition(".")[0] for name in made}
+    return str(new)
+
+
+def contents(caller: Caller, table: str = "orders") -> Any:
+    """All rows of a table, as text."""
+    return caller.tell(f"SELECT array_agg(t::text ORDER BY t::text) FROM {table} t")
+
+
+async def test_rules_that_do_something_instead(shop: Opener) -> None:
+    """A table whose rules let no RETURNING through changes as before; the answer says that it cannot be undone."""
+    async with shop() as caller:
+        run(
+            caller,
+            "CREATE TABLE soft (id int PRIMARY KEY, gone boolean NOT NULL DEFAULT false)",
+            "INSERT INTO soft VALUES (1)",
+            "CREATE RULE soft_delete AS ON DELETE TO soft DO INSTEAD UPDATE soft SET gone = true WHERE id = OLD.id",
+        )
+        await caller.text("delete_rows", table="soft", filter={"id": 1}, confirm_name="public.soft")
+        assert caller.tell("SELECT gone FROM soft")
+        text = await caller.text("insert_rows", table="soft", rows=[{"id": 2}], confirm=True)
+        assert "cannot be undone" in text
+
+
+async def test_upsert_that_meets_and_sets_nothing(shop: Opener) -> None:
+    """Where nothing is set in rows that are met, those that came in are kept and can be taken out."""
+    async with shop() as caller:
+        run(caller, "CREATE TABLE k (id int PRIMARY KEY)", "INSERT INTO k VALUES (1)")
+        change = await changed(caller, "upsert_rows", table="k", rows=[{"id": 1}, {"id": 2}])
+        await changed(caller, "undo_change", change_id=change)
+        assert caller.tell("SELECT array_agg(id) FROM k") == [1]
+
+
+async def test_another_table_of_the_name(shop: Opener) -> None:
+    """A table that was dropped and made again under its name is another one: nothing is put into it."""
+    async with shop() as caller:
+        run(caller, "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+        change = await changed_typed(caller, "public.t", table="t", filter={"id": 1})
+        run(caller, "DROP TABLE t", "CREATE TABLE t (id int PRIMARY KEY)")
+        assert (await caller.error("undo_change", change_id=change, confirm=True))["code"] == "table_changed"
+
+
+async def changed_typed(caller: Caller, name: str, **arguments: Any) -> str:
+    """The id of a deletion."""
+    await caller.text("delete_rows", confirm_name=name, **arguments)
+    return str((await caller.rows("list_changes"))[0]["change_id"])
+
+
+async def test_rows_of_others_do_not_go_with_it(shop: Opener) -> None:
+    """Undoing an INSERT is refused where rows that others made would be deleted with it, in this table or others."""
+    async with shop() as caller:
+        run(
+            caller,
+            "CREATE TABLE p (id int PRIMARY KEY, up int REFERENCES p ON DELETE CASCADE)",
+            "CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p ON DELETE CASCADE)",
+            "CREATE TABLE s (id int PRIMARY KEY, p int REFERENCES p ON DELETE SET NULL)",
+        )
+        for other in ("INSERT INTO c VALUES (1, 1)", "INSERT INTO p VALUES (2, 1)", "INSERT INTO s VALUES (1, 1)"):
+            change = await changed(caller, "insert_rows", table="p", rows=[{"id": 1}])
+            run(caller, other)
+            error = await caller.error("undo_change", change_id=change, confirm=True)
+            assert error["code"] == "undo_conflict", other
+            assert caller.tell("SELECT count(*) FROM p WHERE id = 1") == 1
+            run(caller, "DELETE FROM p", "DELETE FROM s")
+
+
+async def test_rows_that_went_with_it_are_mentioned(shop: Opener) -> None:
+    """Rows of the same table that a cascade took are not kept, and list_changes says so; partitions are no others."""
+    async with shop() as caller:
+        run(
+            caller,
+            "CREATE TABLE p (id int PRIMARY KEY, up int REFERENCES p ON DELETE CASCADE)",
+            "INSERT INTO p VALUES (1, NULL), (2, 1)",
+        )
+        await changed_typed(caller, "public.p", table="p", filter={"id": 1})
+        assert "not kept" in (await caller.rows("list_changes"))[0]["state"]
+        run(caller, "CREATE TABLE events_2027 PARTITION OF events FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')")
+        change = await changed(caller, "insert_rows", table="events", rows=[{"day": "2026-02-01", "n": 1}])
+        moved = await changed(
+            caller, "update_rows", table="events", filter={"day": "2026-02-01"}, values={"day": "2027-02-01"}
+        )
+        states = {each["change_id"]: each["state"] for each in await caller.rows("list_changes")}
+        assert states[change] == states[moved] == ""
+        await changed(caller, "undo_change", change_id=moved)
+        assert caller.tell("SELECT day::text FROM events") == "2026-02-01"
+        await changed(caller, "undo_change", change_id=change)
+
+
+async def test_triggers_that_have_the_last_word(shop: Opener) -> None:
+    """Where a trigger sets other values than those put back, the answer names the columns."""
+    async with shop() as caller:
+        run(
+            caller,
+            "CREATE TABLE t (id int PRIMARY KEY, note text, changed int NOT NULL DEFAULT 0)",
+            "INSERT INTO t VALUES (1, 'a', 0)",
+            "CREATE FUNCTION bump() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN NEW.changed := OLD.changed + 1; RETURN NEW; END$$",
+            "CREATE TRIGGER bump BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION bump()",
+        )
+        change = await changed(caller, "update_rows", table="t", filter={"id": 1}, values={"note": "b"})
+        text = await caller.text("undo_change", change_id=change, confirm=True)
+        assert "triggers set other values than those that were: changed" in text
+        assert contents(caller, "t") == ["(1,a,2)"]
+
+
+async def test_many_rows_that_were_all_different(shop: Opener) -> None:
+    """As many rows as one change may affect come back, also where each gets other values."""
+    async with shop() as caller:
+        run(
+            caller,
+            "CREATE TABLE t (id int PRIMARY KEY, n int)",
+            "INSERT INTO t SELECT n, n FROM generate_series(1,1000) n",
+        )
+        change = await changed(caller, "update_rows", table="t", filter={"id": {">": 0}}, values={"n": {"$add": 5}})
+        undo = await changed(caller, "undo_change", change_id=change)
+        assert caller.tell("SELECT bool_and(n = id) FROM t")
+        await changed(caller, "undo_change", change_id=undo)
+        assert caller.tell("SELECT bool_and(n = id + 5) FROM t")
+
+
+async def test_an_undo_of_several_statements_is_one(shop: Opener) -> None:
+    """An undo that took several statements is one change, which is done again as a whole."""
+    async with shop() as caller:
+        before = contents(caller)
+        change = await changed(caller, "update_rows", table="orders", filter={"id": {"<": 5}}, values={"total": 0})
+        after = contents(caller)
+        undo = await changed(caller, "undo_change", change_id=change)
+        assert contents(caller) == before
+        hint = (await caller.error("undo_change", change_id=change, confirm=True))["hint"]
+        assert f"change_id={undo} " in hint
+        assert [each["change_id"] for each in await caller.rows("list_changes")] == [undo, change]
+        await changed(caller, "undo_change", change_id=undo)
+        assert contents(caller) == after
+
+
+async def test_tables_that_others_may_not_see(shop: Opener) -> None:
+    """A hidden table, or one that may not be read, shows nothing; a group with one is like one with a dropped one."""
+    async with shop() as caller:
+        one = await changed(caller, "update_rows", table="orders", filter={"id": 1}, values={"note": "sesam"})
+        steps = [
+            {"tool": "insert_rows", "table": "customers", "rows": [{"email": "new@x"}]},
+            {"tool": "update_rows", "table": "orders", "filter": {"id": 2}, "values": {"note": "sesam"}},
+        ]
+        await caller.text("run_transaction", steps=steps, confirm=True)
+        group = str((await caller.rows("list_changes"))[0]["change_id"]).partition(".")[0]
+        run(caller, "UPDATE orders SET note = 'sesa2' WHERE id < 3")
+    answers = []
+    for rule in ("hidden: true", "deny: [SELECT]"):
+        async with shop(f"version: 1\ntables:\n  - match: public.orders\n    {rule}\n") as caller:
+            assert [each["change_id"] for each in await caller.rows("list_changes")] == [f"{group}.1"]
+            missing = await caller.error("undo_change", change_id="00000000000a", confirm=True)
+            for change in (one, f"{group}.2"):
+                error = await caller.error("undo_change", change_id=change, confirm=True)
+                assert error["code"] == "not_found"
+                assert error["message"].replace(change, "00000000000a") == missing["message"]
+                answers += [error, await caller.error("list_changes", change_id=change)]
+            answers.append(await caller.error("undo_change", change_id=group, confirm=True))
+    assert "sesa" not in json.dumps(answers)
+    assert "orders" not in json.dumps(answers)
+
+
+async def test_where_nothing_may_be_deleted(shop: Opener) -> None:
+    """Undoing an INSERT is a DELETE to the policy: refused where that is."""
+    async with shop() as caller:
+        change = await changed(caller, "insert_rows", table="orders", rows=[{"customer_id": 1}])
+    for policy in ("deletes: archive", "tables:\n  - match: public.orders\n    deny: [DELETE]"):
+        async with shop(f"version: 1\n{policy}\n") as caller:
+            await caller.error("undo_change", change_id=change, confirm=True, confirm_name="public.orders")
+            assert caller.tell("SELECT count(*) FROM orders") == 11
+
+
+async def test_functions_of_the_server_that_are_revoked(shop: Opener) -> None:
+    """Columns called old and new, and tables, are columns and tables."""
+    async with shop() as caller:
+        for table in ("old", "new", "Old"):
+            run(
+                caller,
+                f'CREATE TABLE "{table}" (old int PRIMARY KEY, "new" text, "Old.x" char(4), "excluded" float8)',
+                f"INSERT INTO \"{table}\" VALUES (1, '', 'a', 0.1), (2, NULL, NULL, 'NaN')",
+            )
+            before = contents(caller, f'"{table}"')
+            name = f'"{table}"'
+            for tool, arguments in (
+                ("update_rows", {"filter": {"old": {">": 0}}, "values": {"new": "x", "Old.x": "b", "excluded": 1e300}}),
+                ("upsert_rows", {"rows": [{"old": 1, "new": "y"}, {"old": 7, "new": "z"}]}),
+            ):
+                change = await changed(caller, tool, table=name, **arguments)
+                assert contents(caller, f'"{table}"') != before
+                await changed(caller, "undo_change", change_id=change)
+                assert contents(caller, f'"{table}"') == before
+
+
+async def test_settings_that_change_in_between(shop: Opener) -> None:
+    """Values come back as they were, whatever TimeZone and IntervalStyle are by then."""
+    async with shop() as caller:
+        run(
+            caller,
+            "CREATE TABLE t (id int PRIMARY KEY, at timestamptz, i interval, n int)",
+            "INSERT INTO t VALUES (1, '2026-03-01 12:00+00', '-1 day +02:03:04', 1)",
+        )
+        before = contents(caller, "t")
+        change = await changed(
+            caller,
+            "update_rows",
+            table="t",
+            filter={"id": 1},
+            values={"at": "2026-04-01 00:00+00", "i": "-2 days 1 hour"},
+        )
+        name = caller.tell("SELECT current_database()")
+        run(
+            caller,
+            f"ALTER DATABASE \"{name}\" SET TimeZone = 'Asia/Tokyo'",
+            f"ALTER DATABASE \"{name}\" SET IntervalStyle = 'sql_standard'",
+        )
+    async with shop() as caller:
+        await changed(caller, "undo_change", change_id=change)
+        name = caller.tell("SELECT current_database()")
+        run(caller, f'ALTER DATABASE "{name}" RESET ALL')
+        assert contents(caller, "t") == before
