@@ -285,6 +285,8 @@ async def test_those_who_wait_for_it_are_not_in_its_way(items: str, open_databas
         async with asyncio.timeout(5):
             db.forget()
             await place.catalog()
+            pid = [place.transaction.pid]
+            assert (await db.query("transaction_locks", pid, primary=True, queued=False)).rows[0][3] != "0"
             assert (await read(place, "SELECT name FROM item WHERE id = 1")).rows == [("x",)]
             await db.transactions.commit(place.transaction)
             await asyncio.gather(*waiting)

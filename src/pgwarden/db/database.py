@@ -386,6 +386,7 @@ class Database:
         max_bytes: int | None = None,
         timeout_s: float | None = None,
         primary: bool = False,
+        queued: bool = True,
     ) -> Rows:
         """Run a named block of our own SQL.
 
@@ -396,6 +397,7 @@ class Database:
             max_bytes: Bytes of values at most; None: no cap.
             timeout_s: Seconds; None: the policy's.
             primary: Never ask a replica.
+            queued: Whether to wait for a turn; those who have one may wait for the lock that is asked about.
 
         Raises:
             DatabaseError, PolicyError: as `read`.
@@ -414,7 +416,7 @@ class Database:
             max_bytes=max_bytes,
             hiding=bound.hiding if bound else None,
         )
-        return await self._rows(request, primary=primary)
+        return await self._as_rows(await self._collect(request, primary=primary, ours=not queued))
 
     async def json(self, block: str, params: Parameters | None = None) -> Any:
         """Run a named block that returns one JSON value, and return it parsed; None where there is no row.

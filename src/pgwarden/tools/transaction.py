@@ -153,7 +153,7 @@ async def _facts(database: Database, found: Transaction, *, inside: bool) -> dic
 
 async def _locks(database: Database, found: Transaction) -> dict[str, Any]:
     try:
-        rows = (await database.query("transaction_locks", [found.pid])).rows
+        rows = (await database.query("transaction_locks", [found.pid], primary=True, queued=False)).rows
     except TransactionError:
         raise
     except DatabaseError as exc:
