@@ -220,7 +220,9 @@ def _report(ctx: Context, ids: Sequence[str], altered: Sequence[str], *, dry_run
     lines = [f"{back.name}: {back.verb} {back.count:,} rows of {back.table}" for back in backs]
     affected = sum(back.count for back in backs)
     change = next((each.partition(".")[0] for each in ids if each), "")
-    notes: tuple[str, ...] = (_written.DRY_RUN_NOTE,) if dry_run else (f"change {change}: undo_change of it does it again",)
+    notes: tuple[str, ...] = (
+        (_written.DRY_RUN_NOTE,) if dry_run else (f"change {change}: undo_change of it does it again",)
+    )
     if altered:
         notes += (f"triggers set other values than those that were: {', '.join(altered)}",)
     data = {"undone": list(dict.fromkeys(back.name for back in backs)), "affected": affected, "rolled_back": dry_run}
