@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from fix_rows import Caller, Opener
+from pgwarden.db.session import Session
+from tool_calls import run_sql
 
 pytestmark = pytest.mark.anyio
 
@@ -196,7 +200,7 @@ async def test_where_nothing_may_be_deleted(shop: Opener) -> None:
             assert caller.tell("SELECT count(*) FROM orders") == 11
 
 
-async def test_functions_of_the_server_that_are_revoked(shop: Opener) -> None:
+async def test_odd_names(shop: Opener) -> None:
     """Columns called old and new, and tables, are columns and tables."""
     async with shop() as caller:
         for table in ("old", "new", "Old"):
@@ -244,3 +248,100 @@ async def test_settings_that_change_in_between(shop: Opener) -> None:
         name = caller.tell("SELECT current_database()")
         run(caller, f'ALTER DATABASE "{name}" RESET ALL')
         assert contents(caller, "t") == before
+
+
+@pytest.fixture
+def shopkeeper(any_database_url: str) -> Iterator[str]:
+    """The URL of a role that may change rows of two tables, of which one has row-level security, and no more."""
+    run_sql(
+        any_database_url,
+        "CREATE ROLE shopkeeper LOGIN PASSWORD 'x'; CREATE TABLE own (id int PRIMARY KEY, who text, v text);"
+        "CREATE TABLE plain (id int PRIMARY KEY, v text); INSERT INTO plain VALUES (1, 'a');"
+        "ALTER TABLE own ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY see ON own FOR SELECT USING (who = current_user); CREATE POLICY put ON own FOR INSERT WITH CHECK (true);"
+        "CREATE POLICY change ON own FOR UPDATE USING (who = current_user);"
+        "GRANT SELECT, INSERT, UPDATE ON own TO shopkeeper; GRANT SELECT (id), UPDATE (v) ON plain TO shopkeeper;"
+        "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public",
+    )
+    yield f"postgresql://shopkeeper:x@{any_database_url.partition('@')[2]}"
+    run_sql(any_database_url, "DROP OWNED BY shopkeeper; DROP ROLE shopkeeper")
+
+
+async def test_a_role_that_may_little(calls: Callable[[str], Opener], any_database_url: str, shopkeeper: str) -> None:
+    """A role changes what it could change before, and sees no more: no columns and no rows that it may not read."""
+    async with calls(any_database_url)() as caller:
+        await caller.text("update_rows", table="plain", filter={"id": 1}, values={"v": "sesame"}, confirm=True)
+        plain = (await caller.rows("list_changes"))[0]["change_id"]
+        await caller.text("insert_rows", table="own", rows=[{"id": 1, "who": "boss", "v": "sesame"}], confirm=True)
+    async with calls(shopkeeper)() as caller:
+        given: dict[str, Any] = {"table": "own", "columns": [], "confirm": True}
+        await caller.text("insert_rows", rows=[{"id": 2, "who": "boss"}], **given)
+        await caller.text("insert_rows", rows=[{"id": 3, "who": "shopkeeper"}], **given)
+        await caller.text("update_rows", filter={"id": 3}, values={"v": "mine"}, **given)
+        text = await caller.text(
+            "update_rows", table="plain", filter={"id": 1}, values={"v": "b"}, columns=[], confirm=True
+        )
+        assert "cannot be undone: the role may not read v" in text
+        rows = await caller.rows("list_changes")
+        assert "own" in str(rows)
+        [mine] = [each["change_id"] for each in rows if each["table"] == "public.own"]
+        for each in rows:
+            assert "sesame" not in await caller.text("list_changes", change_id=each["change_id"])
+        assert "sesame" not in json.dumps(await caller.error("undo_change", change_id=plain, confirm=True))
+        await caller.text("undo_change", change_id=mine, confirm=True)
+    with psycopg.connect(any_database_url) as connection:
+        assert connection.execute("SELECT v FROM own WHERE id = 3").fetchone() == (None,)
+
+
+async def test_rows_that_come_in_between(shop: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that somebody inserts between our look and our upsert is never taken for one of ours."""
+    async with shop() as caller:
+        run(caller, "CREATE TABLE t (id int PRIMARY KEY, v text)")
+        begun = await caller.text("begin_transaction")
+        transaction = begun.partition("transaction_id=")[2].split()[0]
+        whole = Session._locked
+
+        async def late(session: Session, change: Any, taking: Any) -> Any:
+            found = await whole(session, change, taking)
+            with psycopg.connect(caller.url, autocommit=True) as connection:
+                connection.execute("INSERT INTO t VALUES (1, 'theirs') ON CONFLICT DO NOTHING")
+            return found
+
+        monkeypatch.setattr(Session, "_locked", late)
+        rows = [{"id": 1, "v": "ours"}]
+        await caller.text("upsert_rows", table="t", rows=rows, confirm=True, transaction_id=transaction)
+        await caller.text("commit_transaction", transaction_id=transaction, confirm=True)
+        for each in await caller.rows("list_changes"):
+            await caller.text("undo_change", change_id=each["change_id"], confirm=True)
+        assert caller.tell("SELECT count(*) FROM t") in (0, 1)
+        if caller.tell("SHOW server_version_num") < "180000":
+            assert caller.tell("SELECT count(*) FROM t") == 1
+        run(caller, "DELETE FROM t")
+        await caller.text("upsert_rows", table="t", rows=rows, confirm=True)
+        for each in await caller.rows("list_changes"):
+            if not each["state"]:
+                await caller.text("undo_change", change_id=each["change_id"], confirm=True)
+                break
+
+
+async def test_a_journal_that_fails_at_commit(shop: Opener, tmp_path: Path) -> None:
+    """Where the rows of an interactive transaction cannot be kept it is rolled back, and the connection is of use."""
+    async with shop() as caller:
+        begun = await caller.text("begin_transaction")
+        transaction = begun.partition("transaction_id=")[2].split()[0]
+        await caller.text(
+            "update_rows",
+            table="orders",
+            filter={"id": 1},
+            values={"note": "x"},
+            confirm=True,
+            transaction_id=transaction,
+        )
+        (tmp_path / "changes").write_text("")
+        error = await caller.error("commit_transaction", transaction_id=transaction, confirm=True)
+        assert error["code"] == "undo_unavailable"
+        assert str(tmp_path) not in json.dumps(error)
+        assert caller.tell("SELECT note FROM orders WHERE id = 1") is None
+        assert caller.tell("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'") == 0
+        (tmp_path / "changes").unlink()
+        await changed(caller, "update_rows", table="orders", filter={"id": 1}, values={"note": "y"})

@@ -154,9 +154,9 @@ def _filled(member: Member, images: Sequence[Any]) -> Member:
 def _row(member: Member, values: list[Cell] | None) -> tuple[Cell, ...] | None:
     if values is None:
         return None
-    _check([cell for cell in values if cell is not None])
-    if len(values) != len(member.columns):
+    if not isinstance(values, list) or len(values) != len(member.columns):
         raise ValueError
+    _check([cell for cell in values if cell is not None])
     return tuple(values)
 
 
