@@ -258,7 +258,8 @@ def shopkeeper(any_database_url: str) -> Iterator[str]:
         "CREATE ROLE shopkeeper LOGIN PASSWORD 'x'; CREATE TABLE own (id int PRIMARY KEY, who text, v text);"
         "CREATE TABLE plain (id int PRIMARY KEY, v text); INSERT INTO plain VALUES (1, 'a');"
         "ALTER TABLE own ENABLE ROW LEVEL SECURITY;"
-        "CREATE POLICY see ON own FOR SELECT USING (who = current_user); CREATE POLICY put ON own FOR INSERT WITH CHECK (true);"
+        "CREATE POLICY see ON own FOR SELECT USING (who = current_user);"
+        "CREATE POLICY put ON own FOR INSERT WITH CHECK (true);"
         "CREATE POLICY change ON own FOR UPDATE USING (who = current_user);"
         "GRANT SELECT, INSERT, UPDATE ON own TO shopkeeper; GRANT SELECT (id), UPDATE (v) ON plain TO shopkeeper;"
         "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM public",
@@ -313,15 +314,9 @@ async def test_rows_that_come_in_between(shop: Opener, monkeypatch: pytest.Monke
         await caller.text("commit_transaction", transaction_id=transaction, confirm=True)
         for each in await caller.rows("list_changes"):
             await caller.text("undo_change", change_id=each["change_id"], confirm=True)
-        assert caller.tell("SELECT count(*) FROM t") in (0, 1)
         if caller.tell("SHOW server_version_num") < "180000":
+            # There is no look before from 18 on.
             assert caller.tell("SELECT count(*) FROM t") == 1
-        run(caller, "DELETE FROM t")
-        await caller.text("upsert_rows", table="t", rows=rows, confirm=True)
-        for each in await caller.rows("list_changes"):
-            if not each["state"]:
-                await caller.text("undo_change", change_id=each["change_id"], confirm=True)
-                break
 
 
 async def test_a_journal_that_fails_at_commit(shop: Opener, tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def test_full_disk(journal: Journal, folder: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_chains_of_undo() -> None:
-    """A change is undone while one that undid it is in force, whatever the order of the files and however long it is."""
+    """A change is undone while one that undid it is in force, in whatever order the files are."""
     first = entry(entry_id="0" * 12)
     one = entry(entry_id="1" * 12, undoes=(first.id,))
     two = entry(entry_id="2" * 12, undoes=(one.id,))
