@@ -275,10 +275,6 @@ def _wanted(entry: Entry, change_id: str) -> Iterator[tuple[str, Member]]:
 
 
 def _check_table(table: Table, name: str, member: Member) -> None:
-    if table.oid != member.oid:
-        raise ArgumentError(
-            f"{name} cannot be undone: {table} is another table now, of the same name.", code="table_changed"
-        )
     for column, type_ in zip(member.columns, member.types, strict=True):
         now = table.columns.get(column)
         if now is None or now.type != type_ or now.generated:
