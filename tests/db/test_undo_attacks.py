@@ -347,6 +347,17 @@ async def test_a_journal_that_fails_at_commit(shop: Opener, tmp_path: Path) -> N
         await changed(caller, "update_rows", table="orders", filter={"id": 1}, values={"note": "y"})
 
 
+TYPES = """CREATE TABLE v (
+    id uuid PRIMARY KEY, a bytea, b text, c json, d jsonb, e point, f status[], g word, h char(5), i float4, j float8,
+    k numeric, l timestamptz, m interval, n pair, o pair[], p int4range, q inet, r bit(3), s tsvector, t money,
+    u boolean, v text, w text[], x "char", y name, z timetz, s2 status)"""
+VALUES = r"""INSERT INTO v VALUES (
+    gen_random_uuid(), '\x00ff', '<a b="1">é</a>', '{"a": 1,  "a": 2}', '{"b": 1e5}',
+    '(0.1,-0)', '{draft,Paid}', '', 'a',
+    0.1, '-0', 'NaN', 'infinity', '1 year -2 days 00:00:00.000001', '(1,"x,""y")', '{"(,)",NULL}', '[1,5)',
+    '10.0.0.0/8', B'101', 'a:1 b:2', '12.34', NULL, E'tab\t\nline\\', '{NULL,"NULL",""}', 'x', 'n', '12:00+02', 'Paid')"""
+
+
 async def test_values_of_many_types(shop: Opener) -> None:
     """Values come back byte for byte, whatever their type: undoing a deletion, and a change of every column."""
     async with shop() as caller:
@@ -354,13 +365,8 @@ async def test_values_of_many_types(shop: Opener) -> None:
             caller,
             "CREATE TYPE pair AS (a int, b text)",
             "CREATE DOMAIN word AS text CHECK (VALUE <> 'no')",
-            "CREATE TABLE v (id uuid PRIMARY KEY, a bytea, b text, c json, d jsonb, e point, f status[], g word, h char(5), "
-            "i float4, j float8, k numeric, l timestamptz, m interval, n pair, o pair[], p int4range, q inet, r bit(3), "
-            's tsvector, t money, u boolean, v text, w text[], x "char", y name, z timetz, s2 status)',
-            "INSERT INTO v VALUES (gen_random_uuid(), '\\x00ff', '<a b=\"1\">é</a>', '{\"a\": 1,  \"a\": 2}', '{\"b\": 1e5}', '(0.1,-0)', "
-            "'{draft,Paid}', '', 'a', 0.1, '-0', 'NaN', 'infinity', '1 year -2 days 00:00:00.000001', '(1,\"x,\"\"y\")', "
-            "'{\"(,)\",NULL}', '[1,5)', '10.0.0.0/8', B'101', 'a:1 b:2', '12.34', NULL, E'tab\\t\\nline\\\\', '{NULL,\"NULL\",\"\"}', "
-            "'x', 'n', '12:00+02', 'Paid')",
+            TYPES,
+            VALUES,
         )
         before = caller.tell("SELECT v::text || a::text || f::text FROM v")
         await caller.text("delete_rows", table="v", filter={"r": "101"}, confirm_name="public.v")
@@ -376,7 +382,7 @@ async def test_values_of_many_types(shop: Opener) -> None:
 
 
 async def test_values_that_are_unique(shop: Opener) -> None:
-    """Rows that passed a unique value on to each other pass it back; rows that refer to each other come back at once."""
+    """Rows that passed a unique value on pass it back; rows that refer to each other come back at once."""
     async with shop() as caller:
         run(
             caller,
@@ -410,13 +416,14 @@ async def test_many_that_change_one_row(shop: Opener) -> None:
 
 
 async def test_triggers(shop: Opener) -> None:
-    """What BEFORE triggers make of rows is what is kept; rows that they leave out are none; AFTER triggers go on top."""
+    """What BEFORE triggers make of rows is kept, and not those that they leave out; AFTER triggers are in the way."""
     async with shop() as caller:
         run(
             caller,
             "CREATE TABLE t (id int PRIMARY KEY, v text, n int DEFAULT 0)",
             "INSERT INTO t VALUES (1, 'a'), (2, 'skip'), (3, 'c')",
-            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF OLD.v = 'skip' THEN RETURN NULL; END IF; "
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN IF OLD.v = 'skip' THEN RETURN NULL; END IF; "
             "NEW.v := upper(NEW.v); RETURN NEW; END$$",
             "CREATE TRIGGER f BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()",
         )
