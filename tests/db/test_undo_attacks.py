@@ -355,7 +355,8 @@ VALUES = r"""INSERT INTO v VALUES (
     gen_random_uuid(), '\x00ff', '<a b="1">é</a>', '{"a": 1,  "a": 2}', '{"b": 1e5}',
     '(0.1,-0)', '{draft,Paid}', '', 'a',
     0.1, '-0', 'NaN', 'infinity', '1 year -2 days 00:00:00.000001', '(1,"x,""y")', '{"(,)",NULL}', '[1,5)',
-    '10.0.0.0/8', B'101', 'a:1 b:2', '12.34', NULL, E'tab\t\nline\\', '{NULL,"NULL",""}', 'x', 'n', '12:00+02', 'Paid')"""
+    '10.0.0.0/8', B'101', 'a:1 b:2', '12.34', NULL, E'tab\t\nline\\', '{NULL,"NULL",""}', 'x', 'n', '12:00+02',
+    'Paid')"""
 
 
 async def test_values_of_many_types(shop: Opener) -> None:
