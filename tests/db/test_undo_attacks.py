@@ -457,7 +457,7 @@ async def test_masks_reach_partitions(shop: Opener) -> None:
         run(caller, "UPDATE events SET note = 'sesame 2'")
     masks = "masks:\n  - {column: public.events.note, mask: redact}\n  - {column: public.events.n, mask: redact}\n"
     async with shop(f"version: 1\n{masks}") as caller:
-        answers = []
+        answers: list[Any] = []
         for change in (whole, part):
             answers.append(await caller.text("list_changes", change_id=change))
             answers.append(await caller.error("undo_change", change_id=change))

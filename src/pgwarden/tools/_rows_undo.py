@@ -302,8 +302,9 @@ class _Maker:
 
     def updates(self) -> Iterator[Composed]:
         """Set the columns back that were changed: one statement for all rows that had the same values in them."""
-        images = reversed(self._member.images)  # Back through the same states, none of which a unique index refused.
-        changed = [each for each in images if each.before and each.after and each.before != each.after]
+        # Back through the same states, none of which a unique index refused.
+        last_first = reversed(self._member.images)
+        changed = [each for each in last_first if each.before and each.after and each.before != each.after]
         columns = [
             place
             for place in range(len(self._member.columns))
