@@ -38,6 +38,9 @@ class Seen:
         quoted = ".".join('"' + part.replace('"', '""') + '"' for part in (member.schema, member.table))
         try:
             table = await _rows_table.load(self._ctx, quoted)
+            if table.oid != member.oid:
+                # Another one of the same name: its rules say nothing of the rows of the former one.
+                return None
             if not all(name in table.readable for name in member.key if name in table.columns):
                 return None
             names = [name for name in member.key if name in table.columns] or table.readable[:1]

@@ -27,7 +27,7 @@ MOST_STATEMENTS = 2_000
 """Statements of one undo."""
 _ROWS = 200
 """Rows of one statement at most."""
-_CELLS = 4_000
+_CELLS = 8_000
 """Values of one statement at most; the guard reads no more than some thousands."""
 _SHOWN = 10
 """Rows that a plan or a conflict shows."""
@@ -279,10 +279,6 @@ def _wanted(entry: Entry, change_id: str) -> Iterator[tuple[str, Member]]:
 
 
 def _check_table(table: Table, name: str, member: Member) -> None:
-    if table.oid != member.oid:
-        raise ArgumentError(
-            f"{name} cannot be undone: {table} is another table now, of the same name.", code="table_changed"
-        )
     for column, type_ in zip(member.columns, member.types, strict=True):
         now = table.columns.get(column)
         if now is None or now.type != type_ or now.generated:
@@ -310,7 +306,9 @@ class _Maker:
 
     def updates(self) -> Iterator[Composed]:
         """Set the columns back that were changed: one statement for all rows that had the same values in them."""
-        changed = [each for each in self._member.images if each.before and each.after and each.before != each.after]
+        # Back through the same states, none of which a unique index refused.
+        last_first = reversed(self._member.images)
+        changed = [each for each in last_first if each.before and each.after and each.before != each.after]
         columns = [
             place
             for place in range(len(self._member.columns))
@@ -331,7 +329,8 @@ class _Maker:
 
         old = [image for image in self._member.images if image.after is None and image.before is not None]
         always = any(self._table.columns[name].identity == "a" for name in self._member.columns)
-        for some in _batched(old, self._most):
+        # As many at once as can be: they may refer to each other.
+        for some in _batched(old, max(1, _CELLS // len(self._member.columns))):
             draft = _rows_run.draft()
             rows = [[Value(cell) for cell in image.before or ()] for image in some]
             text = draft.insert(self._table.ref, self._member.columns, rows, [], overriding=always)
