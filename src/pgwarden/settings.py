@@ -115,6 +115,7 @@ class StateSettings(_Concern):
     )
     audit_max_bytes: int = Field(0, ge=0, description="Size from which on the audit log is rotated; 0 = never.")
     audit_keep: int = Field(10, ge=1, le=10_000, description="Rotated audit logs kept.")
+    audit_literals: bool = Field(True, description="Whether literals of SQL stay in the audit log.")
     undo: Literal["on", "off"] = Field(
         "on", description="Whether rows are kept as they were before row tools change them."
     )
@@ -123,7 +124,6 @@ class StateSettings(_Concern):
     undo_max_change_bytes: int = Field(
         16_777_216, ge=0, description="Bytes of rows of one change, beyond which it cannot be undone."
     )
-    audit_literals: bool = Field(True, description="Whether literals of SQL stay in the audit log.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("WARNING", description="Of the log on stderr.")
 
     @property

@@ -32,7 +32,7 @@ from pgwarden.db.statements import Statements
 from pgwarden.db.tasks import Tasks
 from pgwarden.db.types import TypeNames
 from pgwarden.db.watchdog import Watchdog
-from pgwarden.db.write import Isolation, Manner, Writer
+from pgwarden.db.write import Isolation, Terms, Writer
 from pgwarden.errors import DatabaseError, PolicyError, QueryError
 from pgwarden.guard.catalog import Catalog
 from pgwarden.policy.objects import ObjectRules, hides_database
@@ -290,7 +290,7 @@ class Database:
             Exception: whatever `work` raises; nothing was changed then.
         """
         await self._check(scope)
-        manner = Manner(timeout_s, max_affected, isolation, dry_run)
+        terms = Terms(timeout_s, max_affected, isolation, dry_run)
 
         async def run(session: Session) -> list[Done]:
             statements = Statements(session)
@@ -299,7 +299,7 @@ class Database:
 
         with self._fate(rows_only=True) as fate:
             async with self._turns:
-                done = await self._tasks.run(self._router.transact(run, manner, fate))
+                done = await self._tasks.run(self._router.transact(run, terms, fate))
             return [await self._written(each, dry_run=dry_run) for each in done]
 
     async def export(

@@ -22,7 +22,7 @@ from pgwarden.db.export import Exporter, Order, Shipped
 from pgwarden.db.pool import Pool
 from pgwarden.db.read import Reader, Request
 from pgwarden.db.session import Session
-from pgwarden.db.write import Manner, Writer
+from pgwarden.db.write import Terms, Writer
 from pgwarden.errors import ConnectionLostError, UnavailableError, WardenError
 
 T = TypeVar("T")
@@ -205,14 +205,14 @@ class Router:
             wrote.position = done.position
         return done
 
-    async def transact(self, work: Callable[[Session], Awaitable[T]], manner: Manner, fate: Fate) -> T:
+    async def transact(self, work: Callable[[Session], Awaitable[T]], terms: Terms, fate: Fate) -> T:
         """Run several statements as one transaction on the primary; otherwise as `write`.
 
         Raises:
             DatabaseError, ArgumentError: see `Writer.transact`.
         """
         with self.writing(fate) as wrote:
-            made, wrote.position = await self.primary.writer.transact(work, manner, fate, locate=self.locates)
+            made, wrote.position = await self.primary.writer.transact(work, terms, fate, locate=self.locates)
         return made
 
     @property

@@ -59,7 +59,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class Terms:
     """How several statements are run as one; the attributes are the arguments of `Database.transact`."""
 
     timeout_s: float
@@ -109,13 +109,13 @@ class Writer:
         raise AssertionError
 
     async def transact(
-        self, work: Callable[[Session], Awaitable[T]], manner: Manner, fate: Fate, *, locate: bool
+        self, work: Callable[[Session], Awaitable[T]], terms: Terms, fate: Fate, *, locate: bool
     ) -> tuple[T, int | None]:
         """Run several statements as one transaction, again from the start where another one was in the way.
 
         Args:
             work: Runs them, and returns what the caller gets.
-            manner: How.
+            terms: How.
             fate: Kept true.
             locate: Whether to ask for the position in the log behind it.
 
@@ -128,7 +128,7 @@ class Writer:
         for attempt in range(RETRIES + 1):
             try:
                 async with self._link(fate) as link:
-                    return await self._transaction(link, work, manner, fate, locate)
+                    return await self._transaction(link, work, terms, fate, locate)
             except QueryError as exc:
                 if not exc.retryable or attempt == RETRIES:
                     raise
@@ -187,13 +187,13 @@ class Writer:
         return done
 
     async def _transaction(
-        self, link: Link, work: Callable[[Session], Awaitable[T]], manner: Manner, fate: Fate, locate: bool
+        self, link: Link, work: Callable[[Session], Awaitable[T]], terms: Terms, fate: Fate, locate: bool
     ) -> tuple[T, int | None]:
-        session = self._session(link, begin=(BEGIN_AT[manner.isolation], _DEFER))
+        session = self._session(link, begin=(BEGIN_AT[terms.isolation], _DEFER))
         try:
             made = await work(session)
-            await session.check_constraints(manner.timeout_s)
-            found = excess(session.affected, manner.max_affected, "", "transaction")
+            await session.check_constraints(terms.timeout_s)
+            found = excess(session.affected, terms.max_affected, "", "transaction")
             if found:
                 raise found
         except (asyncio.CancelledError, BrokenError):
@@ -201,10 +201,10 @@ class Writer:
         except BaseException:
             await session.rollback()
             raise
-        if manner.dry_run:
+        if terms.dry_run:
             await session.rollback()
             return made, None
-        return made, await to_the_end(session.commit(fate, manner.timeout_s, locate=locate))
+        return made, await to_the_end(session.commit(fate, terms.timeout_s, locate=locate))
 
     async def _alone(self, link: Link, change: Change, statement: Step, fate: Fate, locate: bool) -> Done:
         notices, rows = Notices(scrub=change.scrub), Keeper(change.limit, change.max_bytes, masking=change.masking)
