@@ -125,7 +125,7 @@ class Database:
         # What callers run may wait for a lock of a transaction that stands. Its own statements take no turn, and what
         # is asked to judge them takes none either, and finds a connection: else nothing could free the lock.
         standing = min(limits.max_transactions, connection.pool_max - 1) if writes else 0
-        turns = max(1, min(limits.max_concurrency, connection.pool_max - standing - 1))
+        turns = max(1, min(limits.max_concurrency, connection.pool_max - standing - writes))
         self._turns = asyncio.Semaphore(turns)
         # An export may take minutes, in which other calls go on.
         self._exports = asyncio.Semaphore(max(1, turns - 1))

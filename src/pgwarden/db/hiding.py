@@ -13,7 +13,12 @@ from functools import lru_cache
 
 _JUDGE = ("guard_", "objects_", "impact_")
 """How the names of blocks start that judge or count what is hidden, and do not show it."""
-_OURS = frozenset({"type_names", "role", "health", "relation_ids", "undo_identity", "undo_place", "undo_ended"})
+_OURS = frozenset(
+    {
+        *("type_names", "role", "health", "relation_ids", "undo_ended", "undo_others"),
+        *("undo_identity", "undo_identity_plain", "undo_place", "undo_place_plain"),
+    }
+)
 """Blocks whose answers no caller sees."""
 
 
