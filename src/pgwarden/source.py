@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pgwarden.db import Database
     from pgwarden.db.recorder import Recorder
 
+_UNDO = {"undo", "undo_days", "undo_max_bytes", "undo_max_change_bytes"}
+"""Settings of what keeps rows as they were, which a database has from its start."""
+
 
 class Absent:
     """Stands in for a database that there is not: whatever is asked of it raises the reason.
@@ -88,7 +91,9 @@ class DatabaseSource:
     @staticmethod
     def _made_of(settings: Settings, limits: LimitSettings, rules: Policy, scopes: Scopes) -> tuple[object, ...]:
         required = settings.policy.require_least_privilege
-        return (settings.connection.model_dump(), limits.model_dump(), rules.objects, rules.writes, scopes, required)
+        undo = settings.state.model_dump(include=_UNDO)
+        connection, caps = settings.connection.model_dump(), limits.model_dump()
+        return connection, caps, rules.objects, rules.writes, scopes, required, undo
 
     @property
     def made(self) -> Database | None:
