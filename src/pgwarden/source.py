@@ -164,7 +164,7 @@ class DatabaseSource:
         state = self._settings.state
         if state.undo == "off":
             return None
-        journal = Journal(state.home / "changes", days=state.undo_days, max_bytes=state.undo_max_bytes)
+        journal = Journal(state.undo_folder, days=state.undo_days, max_bytes=state.undo_max_bytes)
         return Recorder(journal, self._scopes.token_id or "stdio", state.undo_max_change_bytes)
 
     async def _embedded(self) -> str | None:
