@@ -6,7 +6,7 @@ import signal
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["fix_db", "fix_database", "fix_proxy", "fix_server", "fix_rows", "fix_tools", "fix_clients"]
+pytest_plugins = ["fix_db", "fix_database", "fix_proxy", "fix_server", "fix_tools", "fix_rows", "fix_clients"]
 
 # At import, so that not even collecting a module reads them.
 for _name in [name for name in os.environ if name.startswith(("PGWARDEN_", "PG"))]:

@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from fix_tools import ToolCaller, call_path
 from pgwarden.call import CallPath
-from pgwarden.server import build
 from tool_calls import run_sql
 
 SHOP = """
@@ -38,17 +38,12 @@ SHOP = """
 """
 
 
-class Caller:
-    """Calls tools as a client does."""
+class Caller(ToolCaller):
+    """Calls the row tools, and asks their database."""
 
     def __init__(self, url: str, path: CallPath, audit: Path) -> None:
-        self.url, self._path, self._audit = url, path, audit
-
-    async def text(self, tool: str, **arguments: Any) -> str:
-        """The text of an answer, which is no error."""
-        answer = await self._path(tool, arguments)
-        assert answer.error is None, answer.error
-        return "\n".join(answer.blocks)
+        super().__init__(path, audit)
+        self.url = url
 
     async def rows(self, tool: str, **arguments: Any) -> list[dict[str, Any]]:
         """The rows of an answer."""
@@ -61,22 +56,11 @@ class Caller:
         names = [column if isinstance(column, str) else column["name"] for column in data["columns"]]
         return [dict(zip(names, row, strict=True)) for row in data["rows"]], data.get("cursor") or ""
 
-    async def error(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """The error that a call answers with."""
-        error = (await self._path(tool, arguments)).error
-        assert error is not None
-        return error
-
     def tell(self, question: str) -> Any:
         """Ask the database, past the server."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             row = connection.execute(question.encode()).fetchone()
         return row and row[0]
-
-    @property
-    def audit(self) -> list[dict[str, Any]]:
-        """The lines of the audit log."""
-        return [json.loads(line) for line in self._audit.read_text().splitlines()]
 
 
 Opener = Callable[..., AbstractAsyncContextManager[Caller]]
@@ -89,17 +73,9 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Op
     def on(url: str) -> Opener:
         @asynccontextmanager
         async def opened(governance: str = "", **variables: str) -> AsyncIterator[Caller]:
-            given = {"PROFILE": "admin", "DATABASE_URL": url, "HOME": str(tmp_path), **variables}
-            if governance:
-                (tmp_path / "governance.yaml").write_text(governance)
-                given["GOVERNANCE"] = str(tmp_path / "governance.yaml")
-            for name, value in given.items():
-                monkeypatch.setenv(f"PGWARDEN_{name}", value)
-            server, source = build()
-            try:
-                yield Caller(url, server.path, tmp_path / "audit.jsonl")
-            finally:
-                await source.close()
+            given = {"PROFILE": "admin", "DATABASE_URL": url, **variables}
+            async with call_path(tmp_path, monkeypatch, governance, given) as (path, audit):
+                yield Caller(url, path, audit)
 
         return opened
 

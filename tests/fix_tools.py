@@ -24,7 +24,12 @@ class ToolCaller:
     def __init__(self, path: CallPath, audit: Path) -> None:
         """Take the path and the audit log."""
         self._path = path
-        self.audit = audit
+        self._audit = audit
+
+    @property
+    def audit(self) -> list[dict[str, Any]]:
+        """The lines of the audit log."""
+        return [json.loads(line) for line in self._audit.read_text().splitlines()]
 
     async def answer(self, tool: str, **arguments: Any) -> Answer:
         """An answer, which is no error."""
@@ -47,6 +52,24 @@ class ToolCaller:
         return error
 
 
+@asynccontextmanager
+async def call_path(
+    home: Path, monkeypatch: pytest.MonkeyPatch, governance: str, variables: dict[str, str]
+) -> AsyncIterator[tuple[CallPath, Path]]:
+    """The path of calls and the audit log of a server under a policy file and variables (without PGWARDEN_)."""
+    given = {"HOME": str(home), **variables}
+    if governance:
+        (home / "governance.yaml").write_text(governance)
+        given["GOVERNANCE"] = str(home / "governance.yaml")
+    for name, value in given.items():
+        monkeypatch.setenv(f"PGWARDEN_{name}", value)
+    server, fleet = build()
+    try:
+        yield server.path, home / "audit.jsonl"
+    finally:
+        await fleet.close()
+
+
 OpenCaller = Callable[..., AbstractAsyncContextManager[ToolCaller]]
 
 
@@ -56,16 +79,8 @@ def tool_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenCaller:
 
     @asynccontextmanager
     async def opened(url: str, governance: str = "", **variables: str) -> AsyncIterator[ToolCaller]:
-        given = {"DATABASE_URL": url, "HOME": str(tmp_path), **variables}
-        if governance:
-            (tmp_path / "governance.yaml").write_text(governance)
-            given["GOVERNANCE"] = str(tmp_path / "governance.yaml")
-        for name, value in given.items():
-            monkeypatch.setenv(f"PGWARDEN_{name}", value)
-        server, source = build()
-        try:
-            yield ToolCaller(server.path, tmp_path / "audit.jsonl")
-        finally:
-            await source.close()
+        given = {"DATABASE_URL": url, **variables}
+        async with call_path(tmp_path, monkeypatch, governance, given) as (path, audit):
+            yield ToolCaller(path, audit)
 
     return opened

@@ -364,15 +364,13 @@ class CallPath:
         change = judged.verdict.change if judged.verdict else None
         if change is not None and context.db.transaction is not None:
             context.db.transaction.admit(change.command, in_transaction=change.in_transaction)
-
         made = replace(
-            context,
+            made,
             composed=judged.composed,
             verdict=judged.verdict,
             decision=judged.decision,
             parts=tuple(_part(each) for each in judged.parts),
             hidden=judged.hidden,
-            reading=reading,
         )
         return judged, made
 

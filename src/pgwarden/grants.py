@@ -195,14 +195,14 @@ def _text(path: Path | None) -> str | None:
 
 
 def _check_exports(settings: Settings, env_file: Path | None) -> None:
-    """Refuse a directory of exports in which one could take the place of the policy, or of the audit.
+    """Refuse a directory of exports in which one could take the place of the policy, the audit, or what undo keeps.
 
     Raises:
         ConfigError: It is one.
     """
     state = settings.state
     folder = ExportFolder(state.export_folder)
-    for own in (state.home, state.audit_file, settings.policy.governance, env_file):
+    for own in (state.home, state.undo_folder, state.audit_file, settings.policy.governance, env_file):
         if own is not None and folder.reaches(own):
             raise ConfigError(
                 f"PGWARDEN_EXPORT_DIR: exports could overwrite {own}.", hint="Give exports a directory of their own."

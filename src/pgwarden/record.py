@@ -55,7 +55,8 @@ class Record:
         rows: Rows shown.
         affected: Rows changed.
         connection: The connection that it ran on; empty where there is but one.
-        note: What became of a change whose call was cancelled, or what file was made.
+        note: What became of a change whose call was cancelled, what file was made, or why a transaction was rolled
+            back.
         changed: Whether it came to a change that was about to run.
         change: The id by which what was done can be undone; empty: none.
         transaction: The id of the interactive transaction that it ran in, or was about; empty: none.

@@ -132,6 +132,11 @@ class StateSettings(_Concern):
         return self.export_dir or self.home / "exports"
 
     @property
+    def undo_folder(self) -> Path:
+        """The directory of rows as they were."""
+        return self.home / "changes"
+
+    @property
     def audit_file(self) -> Path:
         """The audit log's path."""
         return self.audit_path or self.home / "audit.jsonl"

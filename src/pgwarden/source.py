@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pgwarden.db import Database
     from pgwarden.db.recorder import Recorder
 
+_UNDO = {"undo", "undo_days", "undo_max_bytes", "undo_max_change_bytes"}
+"""Settings of what keeps rows as they were, which a database has from its start."""
+
 
 class Absent:
     """Stands in for a database that there is not: whatever is asked of it raises the reason.
@@ -88,7 +91,9 @@ class DatabaseSource:
     @staticmethod
     def _made_of(settings: Settings, limits: LimitSettings, rules: Policy, scopes: Scopes) -> tuple[object, ...]:
         required = settings.policy.require_least_privilege
-        return (settings.connection.model_dump(), limits.model_dump(), rules.objects, rules.writes, scopes, required)
+        undo = settings.state.model_dump(include=_UNDO)
+        connection, caps = settings.connection.model_dump(), limits.model_dump()
+        return connection, caps, rules.objects, rules.writes, scopes, required, undo
 
     @property
     def made(self) -> Database | None:
@@ -159,7 +164,7 @@ class DatabaseSource:
         state = self._settings.state
         if state.undo == "off":
             return None
-        journal = Journal(state.home / "changes", days=state.undo_days, max_bytes=state.undo_max_bytes)
+        journal = Journal(state.undo_folder, days=state.undo_days, max_bytes=state.undo_max_bytes)
         return Recorder(journal, self._scopes.token_id or "stdio", state.undo_max_change_bytes)
 
     async def _embedded(self) -> str | None:

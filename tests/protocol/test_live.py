@@ -265,6 +265,23 @@ async def test_the_env_file(tmp_path: Path, shop: str, policy: Path, monkeypatch
         assert "ann@" not in await email(client)
 
 
+async def test_undo_is_turned_off(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the next call on no rows are kept as they were, on a connection that is open already."""
+    name = server.create_database()
+    with psycopg.connect(server.url(name), autocommit=True) as connection:
+        connection.execute("CREATE TABLE items (id int PRIMARY KEY)")
+    text = f"PGWARDEN_DATABASE_URL={server.url(name)}\nPGWARDEN_PROFILE=developer\n"
+    async with with_env_file(tmp_path, text, monkeypatch) as (client, file):
+        insert = {"table": "public.items", "confirm": True}
+        kept, _ = await call(client, "insert_rows", **insert, rows=[{"id": 1}])
+        assert "change " in kept
+        write(file, text + "PGWARDEN_UNDO=off\n")
+        bare, error = await call(client, "insert_rows", **insert, rows=[{"id": 2}])
+        assert not error
+        assert "change " not in bare
+    server.drop_database(name)
+
+
 async def test_what_needs_a_restart(tmp_path: Path, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The audit log stays where it is until then, and the list of connections says so."""
     text = f"PGWARDEN_DATABASE_URL={shop}\n"

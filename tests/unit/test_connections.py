@@ -141,11 +141,13 @@ def configuration(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch, **
     return load_configuration(settings.load())
 
 
-@pytest.mark.parametrize(("exports", "audit"), [(".", None), ("..", None), ("audits", "audits/log.jsonl")])
+@pytest.mark.parametrize(
+    ("exports", "audit"), [(".", None), ("..", None), ("audits", "audits/log.jsonl"), ("changes", None)]
+)
 def test_exports_among_files_of_ours_stop_the_start(
     exports: str, audit: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An export could be written over the audit log."""
+    """An export could be written over the audit log, or over what undo puts back."""
     home = tmp_path / "home"
     variables = {"PGWARDEN_HOME": str(home), "PGWARDEN_EXPORT_DIR": str(home / exports)}
     if audit:

@@ -43,7 +43,9 @@ async def conninfo(url: str) -> str:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(given["host"], port, type=socket.SOCK_STREAM)
     except OSError:
-        raise UnavailableError("The host's name is not known.", code="host_unknown") from None
+        raise UnavailableError(
+            "The host's name is not known.", code="host_unknown", hint="Check the host's name in the URL."
+        ) from None
     addresses = [ipaddress.ip_address(str(each[4][0]).partition("%")[0]) for each in found]
     if not addresses or not all(map(_allowed, addresses)):
         raise _refused("This host may not be connected to: its address is link-local, or of a metadata service.")

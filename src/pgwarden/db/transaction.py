@@ -206,7 +206,10 @@ class Transaction:
         if not name.strip() or len(name) > _LONGEST_NAME:
             raise ArgumentError(f"A savepoint's name has 1 to {_LONGEST_NAME} characters.")
         if len(self.savepoints) >= MOST_SAVEPOINTS:
-            raise ArgumentError(f"There are {MOST_SAVEPOINTS} savepoints; no more can be set.")
+            raise ArgumentError(
+                f"There are {MOST_SAVEPOINTS} savepoints; no more can be set.",
+                hint="rollback_to_savepoint removes those set since; commit_transaction ends them all.",
+            )
         self._numbers += 1
         found = _Savepoint(name, self._numbers, len(self.ran), len(self.session.made))
 

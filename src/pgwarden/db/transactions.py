@@ -70,7 +70,10 @@ class Transactions:
             DatabaseError: No connection could be made.
         """
         if deferrable and not (read_only and isolation == "serializable"):
-            raise ArgumentError("deferrable is for serializable transactions that are read_only.")
+            raise ArgumentError(
+                "deferrable is for serializable transactions that are read_only.",
+                hint='Add isolation="serializable" and read_only=true, or leave deferrable out.',
+            )
         await self._database.check("database:read" if read_only else "database:write")
         self._take_place()
         try:

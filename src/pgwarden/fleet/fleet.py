@@ -166,7 +166,10 @@ class Fleet:
         """
         own = self._configuration.ad_hoc
         if own is None or not self.current.grant.policy.ad_hoc:
-            raise PolicyError("The policy allows no connections but those of the configuration.")
+            raise PolicyError(
+                "The policy allows no connections but those of the configuration.",
+                hint="list_connections shows them; connect takes a name.",
+            )
         connection = own.settings.connection.model_copy(
             update={"database_url": SecretStr(url), "replica_urls": (), "retry_attempts": 1}
         )
@@ -191,7 +194,11 @@ class Fleet:
             raise NotFoundError(f"There is no database {database!r}.", hint=hint)
         connectable, same = known[database]
         if not connectable:
-            raise PolicyError(f"The role may not connect to the database {database!r}.", code="permission_denied")
+            raise PolicyError(
+                f"The role may not connect to the database {database!r}.",
+                code="permission_denied",
+                hint="Choose another of list_databases, or tell the owner of the database.",
+            )
         if here.path not in self._in_force:
             # Its rules are not those that hold now, and must not come back with it.
             raise _changed()

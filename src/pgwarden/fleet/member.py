@@ -41,6 +41,8 @@ class Member:
 
 
 def missing(grant: Grant) -> Callable[[], WardenError]:
+    """Return what makes the error for a connection whose variable is not set."""
+
     def reason() -> WardenError:
         message = f"The variable {grant.missing}, which has the URL of the connection {grant.name}, is not set."
         error = UnavailableError(message, code="connection_settings_invalid", hint="Tell the owner of this server.")
@@ -51,6 +53,7 @@ def missing(grant: Grant) -> Callable[[], WardenError]:
 
 
 def not_connected(why: str) -> NotConnectedError:
+    """Return the error for calls that need a database while no connection is the current one."""
     return NotConnectedError(
         f"No connection is the current one: {why}", hint="Call connect; list_connections shows the names."
     )

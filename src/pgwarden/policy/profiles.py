@@ -48,10 +48,9 @@ SQL_PROFILES: dict[str, frozenset[str]] = {
 }
 
 _SESSION = frozenset({"session"})
-_SCHEMA = _SESSION | {"schema_read"} | {"rows_read"} | {"quality", "feature_read"} | {"connection"}
-_QUERY = _SCHEMA | {"knowledge", "insight"} | {"sql_query"}
-
-_WRITE = _QUERY | {"knowledge_write"} | {"sql_write"} | {"rows_write"} | {"transaction"} | {"export"}
+_SCHEMA = _SESSION | {"schema_read", "rows_read", "quality", "feature_read", "connection"}
+_QUERY = _SCHEMA | {"sql_query", "knowledge", "insight"}
+_WRITE = _QUERY | {"sql_write", "rows_write", "knowledge_write", "transaction", "export"}
 
 TOOL_PROFILES: dict[str, frozenset[str]] = {
     "read_only": _QUERY,
@@ -79,6 +78,6 @@ def profile_of(sources: Sequence[ProfileSource], layer: Literal["sql_profile", "
         for key in (layer, "profile"):
             name: str | None = getattr(source, key) if key in source.model_fields_set else None
             if name is not None:
-                # The operator has no free SQL; what the brokered tasks run only reads.
+                # `operator` grants tools without free SQL; what those run only reads.
                 return name if name in known else "read_only"
     return "read_only"

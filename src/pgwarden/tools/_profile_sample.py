@@ -73,7 +73,10 @@ def chosen(table: Table, columns: Sequence[str] | None, hidden: frozenset[str]) 
         if not names:
             raise ArgumentError("columns is empty.", hint="Leave it out for all columns.")
         if len(names) > MOST_COLUMNS:
-            raise ArgumentError(f"{len(names)} columns are named, {MOST_COLUMNS} are profiled at a time.")
+            raise ArgumentError(
+                f"{len(names)} columns are named, {MOST_COLUMNS} are profiled at a time.",
+                hint="Profile the others in another call.",
+            )
     else:
         names = list(table.columns)
     usable = [table.columns[name] for name in names if table.columns[name].readable and name not in hidden]

@@ -34,7 +34,10 @@ async def compose(
     target = await _rows_table.load(ctx, table, recent=True)
     most = min(MOST_ENTITIES, ctx.limits.max_rows)
     if not 0 < len(keys) <= most:
-        raise ArgumentError(f"{len(keys):,} keys are given; from 1 to {most:,} are looked up at once.")
+        raise ArgumentError(
+            f"{len(keys):,} keys are given; from 1 to {most:,} are looked up at once.",
+            hint="Look the others up in another call." if keys else None,
+        )
     used = _key(target, key, keys[0])
     own = [target.columns[name] for name in used.columns]
     await _check_key(ctx, target, own)

@@ -148,7 +148,10 @@ async def compose_update(
         if version != _rows_table.XMIN and _rows_change.counts(target, version):
             slots.setdefault(version, "next")
     elif version_column:
-        raise ArgumentError("version_column is for expected_version, which is not given.")
+        raise ArgumentError(
+            "version_column is for expected_version, which is not given.",
+            hint="Give the version that was read as expected_version, or leave version_column out.",
+        )
     return _updated(ctx, target, "update_rows", draft, slots, where, columns)
 
 
